@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import ast
 import copy
+import importlib
 import pickle
+import pkgutil
+import re
 import subprocess
 import sys
+from pathlib import Path
+from typing import get_args
 
 import pytest
 from botocore.exceptions import ClientError
 
+import upload_client
 from upload_client import errors
 from upload_client.core.codes import is_code
 from upload_client.core.exits import ExitCode
 from upload_client.s3.errors import UploadClientError
+from upload_client.validator.handlers import ErrorCode
+
+ROOT = Path(__file__).parents[1]
 
 EXAMPLES = {
     errors.DeliveryError("broken"): 1,
@@ -164,6 +174,47 @@ def test_each_has_a_code_that_is_its_own_and_has_the_form_of_one():
     assert all(is_code(code) for code in codes)
     assert errors.LockLost.code == "lock_lost"
     assert errors.NothingToDoError.code == "nothing_to_do"
+
+
+def everywhere():
+    """Every failure there is, in whatever room."""
+    for module in pkgutil.walk_packages(upload_client.__path__, "upload_client."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    found, more = set(), [errors.DeliveryError]
+    while more:
+        more += (below := more.pop().__subclasses__())
+        found.update(one for one in below if one.__module__.startswith("upload_client."))
+    return found
+
+
+def test_the_code_of_each_failure_in_whatever_room_is_on_the_page_with_its_exit_code():
+    page = (ROOT / "docs/codes.md").read_text(encoding="utf-8")
+    rows = {f"| `{one.code}` | {one.exit_code.value} |" for one in everywhere()}
+    assert [row for row in sorted(rows) if row not in page] == []
+    assert [one for one in everywhere() if not is_code(one.code)] == []
+
+
+def test_why_no_validator_is_started_is_on_the_page():
+    page = (ROOT / "docs/codes.md").read_text(encoding="utf-8").partition("## Why no validator is started")[2]
+    assert re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE) == list(get_args(ErrorCode))
+
+
+def test_each_message_of_the_program_says_its_code():
+    """Only `UploadClient.cmessage`, whose words are a script's, goes on without one."""
+    without = []
+    for path in sorted((ROOT / "upload_client").rglob("*.py")):
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(call, ast.Call):
+                continue
+            named = re.fullmatch(r"Message|(.*[._])?run\.message", ast.unparse(call.func))
+            if named and "MessageCode." not in ast.unparse(call):
+                without.append(f"{path.name}: {ast.unparse(call)}")
+    assert without == [
+        "client.py: self._run.message(text, mtype, None)",
+        "run.py: Message(text, mtype, code)",
+        "startup.py: run.message(warning, 'warning', code)",
+    ]
 
 
 def test_what_does_not_exist_is_not_found():

@@ -287,7 +287,7 @@ class UploadClient:
     @property
     def warnings(self) -> tuple[str, ...]:
         """Oddities of the files that are no error, such as names that look like an accident."""
-        return self._run.source.warnings
+        return tuple(text for _, text in self._run.source.warnings)
 
     @property
     def outcome(self) -> Outcome | None:
@@ -517,7 +517,7 @@ class UploadClient:
 
     def cmessage(self, text: str, mtype: MessageType) -> None:
         """Tell the person a sentence, in the colour of its category."""
-        self._run.tell(text, mtype)
+        self._run.message(text, mtype, None)
 
     def cprint(self, renderable: Any, *, padded: bool = True) -> None:  # noqa: ANN401 - whatever rich can print
         """Print something rich can print to the person's console, stderr."""

@@ -50,7 +50,8 @@ class Message:
     Attributes:
         text: the sentence.
         mtype: its category.
-        code: the same for programs; None: it has none.
+        code: the same for programs, a `upload_client.core.codes.MessageCode`; None: the words are not this
+            program's (`UploadClient.cmessage`).
     """
 
     text: str
@@ -185,6 +186,7 @@ class Health:
         validator_heard: seconds since it gave a sign of life; None: it has not given one in this run.
         trouble: what keeps lock or logs from being written or read at this moment; None: nothing.
         seconds: since the run began.
+        trouble_code: `trouble` for programs: the code of an exception; None: nothing.
     """
 
     lease_left: float | None
@@ -192,6 +194,7 @@ class Health:
     validator_heard: float | None
     trouble: str | None
     seconds: float
+    trouble_code: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
 import pytest
 
-from upload_client import errors
 from upload_client.core import records
-from upload_client.core.codes import FileCode, is_code, todo
+from upload_client.core.codes import FileCode, MessageCode, code_of_errno, is_code, todo
 from upload_client.core.exits import ExitCode
 from upload_client.core.files import FileLedger
 from upload_client.core.history import DeliveryHistory
@@ -53,11 +53,29 @@ def test_about_a_file_that_is_tried_again_nothing_is_to_be_done():
 
 def test_the_page_names_every_code_there_is():
     page = PAGE.read_text("utf-8")
-    exceptions = [errors.__dict__[name] for name in errors.__all__]
-    codes = {*FileCode, *Reason, *(one.code for one in exceptions), *(code.name.lower() for code in ExitCode)}
+    codes = {*FileCode, *Reason, *(code.name.lower() for code in ExitCode)}
     assert sorted(code for code in codes if f"| `{code}` |" not in page) == []
     assert all(code.todo in page for code in FileCode)
     assert all(reason.sentence in page for reason in Reason)
+    assert [code for code in MessageCode if f"| `{code}` | {code.meaning} |" not in page] == []
+    assert all(map(is_code, MessageCode))
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (errno.ENOENT, FileCode.MISSING),
+        (errno.EACCES, FileCode.UNREADABLE),
+        (errno.ENOSPC, FileCode.OUT_OF_RESOURCES),
+        (errno.EMFILE, FileCode.OUT_OF_RESOURCES),
+        (errno.EISDIR, FileCode.NOT_A_FILE),
+        (errno.EIO, FileCode.READ_ERROR),
+        (errno.ELOOP, FileCode.UNEXPECTED),
+        (None, FileCode.UNEXPECTED),
+    ],
+)
+def test_an_error_of_the_system_has_the_code_that_a_file_would_have(number, code):
+    assert code_of_errno(number) is code
 
 
 # --- in the logs -------------------------------------------------------------------------------

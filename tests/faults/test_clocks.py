@@ -157,9 +157,8 @@ def test_whatever_the_clock_says_all_that_is_written_down_has_the_stores_time(
         for moment in moments:
             assert began - 5 <= at(moment) <= ended + 5, where
     if when == "before":
-        assert [event.code for event in told.events if isinstance(event, Message) and event.code] == [
-            "clock_skew"
-        ]
+        codes = [event.code for event in told.events if isinstance(event, Message)]
+        assert codes.count("clock_skew") == 1
         assert f"3 h 0 min {'behind' if hours < 0 else 'ahead of'} the store's" in told.messages[0]
 
 

@@ -242,7 +242,7 @@ KEYS = "[123_role]\naws_access_key_id = AKIAEXAMPLE\naws_secret_access_key = wJa
 
 def test_keys_in_plain_text_are_read_and_told_about_and_never_told():
     warned = []
-    session = session_of(KEYS + "aws_session_token = FQoToken==\n", warned.append)
+    session = session_of(KEYS + "aws_session_token = FQoToken==\n", lambda text, _: warned.append(text))
     credentials = session.get_credentials()
     assert (credentials.access_key, credentials.secret_key) == ("AKIAEXAMPLE", "wJalr/Secret")
     assert "plain text" in warned[0]
@@ -281,4 +281,4 @@ def test_a_sync_writes_no_secret_anywhere(person, bucket):
     assert written
     assert not [path for path in written if b"testing-secret" in path.read_bytes()]
     assert "testing-secret" not in json.dumps(anna.said)
-    assert anna.said[0]["kind"] == "warning"
+    assert (anna.said[0]["kind"], anna.said[0]["code"]) == ("warning", "keys_in_file")

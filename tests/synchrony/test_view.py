@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 from synchrony.conftest import answers, posix_only, shared
 
+from upload_client.core.codes import FileCode, MessageCode
 from upload_client.core.synchrony import Act, Change, Choice
 from upload_client.synchrony.differences import differing
 from upload_client.synchrony.folder import Here, Skipped
@@ -39,9 +40,9 @@ def screen(width: int) -> tuple[ScreenView, io.StringIO]:
 def test_nothing_that_others_named_moves_the_cursor_or_takes_more_than_its_line(width, change):
     view, file = screen(width)
     view.offers(change, [offer(change)] * 3, {EVIL: ["-old", "+new"]})
-    view.skipped([Skipped(EVIL, "is a symlink")] * 12)
-    view.did([(EVIL, Act.UPLOAD)], [Failure(EVIL, Act.UPLOAD, EVIL)])
-    view.warn(EVIL.replace("\n", ""))
+    view.skipped([Skipped(EVIL, "is a symlink", FileCode.NOT_A_FILE)] * 12)
+    view.did([(EVIL, Act.UPLOAD)], [Failure(EVIL, Act.UPLOAD, EVIL, FileCode.UNEXPECTED)])
+    view.warn(EVIL.replace("\n", ""), MessageCode.NAMES_ALIKE)
     said = file.getvalue()
     assert "\x1b" not in said
     assert "\u202e" not in said
@@ -108,15 +109,19 @@ def test_every_line_for_a_program_is_ascii_and_json():
     lines = []
     view = JsonView("S3", lines.append)
     view.offers(Change.BOTH_CHANGED, [offer(Change.BOTH_CHANGED, here=None)], {})
-    view.skipped([Skipped("\udcff", "why")])
-    view.did([(EVIL, Act.DOWNLOAD)], [Failure(EVIL, Act.UPLOAD, "why")])
+    view.skipped([Skipped("\udcff", "why", FileCode.ILLEGAL_PATH)])
+    view.did([(EVIL, Act.DOWNLOAD)], [Failure(EVIL, Act.UPLOAD, "why", FileCode.NO_ANSWER)])
     view.ended({"exit_code": 3}, "what")
-    view.warn("look")
+    view.warn("look", MessageCode.NAMES_ALIKE)
     assert all(line.isascii() and "\n" not in line for line in lines)
     assert [json.loads(line)["kind"] for line in lines] == [
         *("offer", "skipped", "done", "failed", "summary", "warning")
     ]
     assert {json.loads(line)["schema_version"] for line in lines} == {1}
+    codes = {json.loads(line)["kind"]: json.loads(line).get("code") for line in lines}
+    assert (codes["skipped"], codes["failed"], codes["warning"]) == (
+        *("illegal_path", "no_answer", "names_alike"),
+    )
 
 
 @pytest.mark.parametrize(

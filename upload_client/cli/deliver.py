@@ -415,13 +415,17 @@ def _client(order: _Order, reporter: Reporter, stack: ExitStack) -> UploadClient
     from upload_client.cli.cluster import dask_executor  # noqa: PLC0415 # not for --help
     from upload_client.cli.prompt import find_prompt  # noqa: PLC0415 # imports boto3
     from upload_client.client import UploadClient  # noqa: PLC0415 # imports boto3
+    from upload_client.core.codes import MessageCode  # noqa: PLC0415 # not for --help
     from upload_client.delivery.watchdog import watched  # noqa: PLC0415 # imports boto3
     from upload_client.events import Message  # noqa: PLC0415 # not for --help
     from upload_client.index import left_out_of, sources  # noqa: PLC0415 # not for --help
     from upload_client.index.taking import take  # noqa: PLC0415 # not for --help
     from upload_client.support.patience import Patience  # noqa: PLC0415 # not for --help
 
-    patiently = Patience(settings.patience, tell=lambda text: reporter.handle(Message(text, "warning")))
+    def wait(why: str) -> None:
+        reporter.handle(Message(why, "warning", MessageCode.NOT_REACHABLE))
+
+    patiently = Patience(settings.patience, tell=wait)
     prompt = find_prompt()
     session: boto3.Session | None = None
     source: Path | Bucket
@@ -436,7 +440,7 @@ def _client(order: _Order, reporter: Reporter, stack: ExitStack) -> UploadClient
 
     def tell(note: str) -> None:
         told.wipe()
-        reporter.handle(Message(note, "info"))
+        reporter.handle(Message(note, "info", MessageCode.INDEX_READ))
 
     # Who names a list may be typing it.
     with watched(settings.standstill) if order.index is None else nullcontext():
@@ -454,7 +458,7 @@ def _client(order: _Order, reporter: Reporter, stack: ExitStack) -> UploadClient
     told.wipe()
     if order.verbose and not order.dry_run:
         for line in _named_left_out(left_out_of(index)):
-            reporter.handle(Message(line, "info"))
+            reporter.handle(Message(line, "info", MessageCode.LEFT_OUT))
     return UploadClient(
         dataset=dataset,
         delivery_id=delivery_id,
@@ -478,6 +482,7 @@ def _client(order: _Order, reporter: Reporter, stack: ExitStack) -> UploadClient
 
 def _settings(order: _Order, reporter: Reporter, stack: ExitStack) -> tuple[str, str, Settings]:
     """The delivery's names and its settings; with --sandbox, a sandbox that lasts as long as `stack`."""
+    from upload_client.core.codes import MessageCode  # noqa: PLC0415 # not for --help
     from upload_client.core.layout import check_name  # noqa: PLC0415 # not for --help
     from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
     from upload_client.events import Message  # noqa: PLC0415 # not for --help
@@ -499,7 +504,7 @@ def _settings(order: _Order, reporter: Reporter, stack: ExitStack) -> tuple[str,
         from upload_client.sandbox import Sandbox  # noqa: PLC0415 # imports boto3
 
         dataset, delivery_id = dataset or SANDBOX_DATASET, delivery_id or SANDBOX_DELIVERY
-        reporter.handle(Message("Starting a sandbox on this machine …", "info"))
+        reporter.handle(Message("Starting a sandbox on this machine …", "info", MessageCode.SANDBOX))
         sandbox = stack.enter_context(Sandbox(dataset=dataset, delivery_id=delivery_id))
         # The environment is for the real receiver: AWS_ENDPOINT_URL, say, would lead away from the sandbox.
         return dataset, delivery_id, load_settings(flags=flags, profile=sandbox.profile, environ={})

@@ -1,4 +1,4 @@
-"""The codes of what goes wrong with a file: stable words for programs, beside sentences for people.
+"""The codes of files and messages: stable words for programs, beside sentences for people.
 
 A code stands in events, in the state CSV, in JSON and in the logs; advice follows from it alone. Sentences
 may change from one version to the next, codes do not: one that is here stays, and means what it meant. A
@@ -8,11 +8,12 @@ of that state.
 
 from __future__ import annotations
 
+import errno
 import re
 from enum import StrEnum
 from typing import Final, Literal, Self
 
-__all__ = ["FileCode", "is_code", "todo"]
+__all__ = ["FileCode", "MessageCode", "code_of_errno", "is_code", "todo"]
 
 is_code: Final = re.compile(r"[a-z][a-z0-9_]{0,39}").fullmatch
 """Whether a text has the form of a code."""
@@ -145,6 +146,70 @@ class FileCode(StrEnum):
         "done",
         "Nothing to mend: tell the receiver what their validator lacks; then run the command again.",
     )
+
+
+_BY_ERRNO: Final = {
+    errno.ENOENT: FileCode.MISSING,
+    errno.EIO: FileCode.READ_ERROR,
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), FileCode.UNREADABLE),
+    **dict.fromkeys((errno.ENOTDIR, errno.EISDIR, errno.EEXIST), FileCode.NOT_A_FILE),
+    **dict.fromkeys(
+        (
+            *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
+            *(errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS),
+        ),
+        FileCode.OUT_OF_RESOURCES,
+    ),
+}
+
+
+def code_of_errno(number: int | None) -> FileCode:
+    """The code of an error of the system, by the number of an `OSError`."""
+    return _BY_ERRNO.get(number or 0, FileCode.UNEXPECTED)
+
+
+class MessageCode(StrEnum):
+    """The subject of a message to the person.
+
+    Attributes:
+        meaning: what such a message says.
+    """
+
+    meaning: str
+
+    def __new__(cls, code: str, meaning: str) -> Self:
+        """A code with its meaning."""
+        member = str.__new__(cls, code)
+        member._value_ = code
+        member.meaning = meaning
+        return member
+
+    ACCIDENT = "accident", "files that may lie among the data by accident"
+    CLOCK_SKEW = "clock_skew", "this machine's clock is off by more than a minute"
+    DISPLAY_FAILED = "display_failed", "a reporter has failed; lines of a log take its place"
+    EXPECTATIONS_CHANGED = (
+        "expectations_changed",
+        "files were judged by another document than the receiver's is now",
+    )
+    FOREIGN_LOGIN = "foreign_login", "the login goes to a server that is not AWS"
+    GROWING = "growing", "files were modified a moment ago, and may be being written still"
+    INDEX_READ = "index_read", "which list of files was taken, and what in it is not used"
+    KEYS_IN_FILE = "keys_in_file", "keys lie in a file in plain text"
+    LEFT_OUT = "left_out", "with `-v`: a file or folder that is no part of the delivery, and why"
+    LOG_NOT_CLOSED = "log_not_closed", "the last records did not reach this run's log"
+    LOG_UNREADABLE = "log_unreadable", "one side could not read lines of the other's log"
+    NAMES_ALIKE = "names_alike", "names that some file systems take for one"
+    NOT_COMPARED = "not_compared", "checksums of the index that the source's store does not say"
+    NOT_ENDED = "not_ended", "a step at the end of the run has failed; the next run makes up for it"
+    NOT_REACHABLE = "not_reachable", "a service does not answer, and is asked again"
+    RECEIPT_NOT_HERE = "receipt_not_here", "the receipt lies in the control bucket, and not on this machine"
+    REPEATED = "repeated", "how many more messages of one kind there were"
+    SANDBOX = "sandbox", "a sandbox is being started"
+    STATE_NOT_WRITTEN = "state_not_written", "the state CSV could not be written"
+    STORE_LIMITED = "store_limited", "the store does not do all that AWS's does"
+    STORE_UNVERIFIED = "store_unverified", "the store verifies no checksum"
+    UNFINISHED_UPLOADS = "unfinished_uploads", "unfinished uploads may be left in the landing bucket"
+    UNKNOWN_FILE = "unknown_file", "a verdict for a file that is not in the index"
 
 
 _OTHERWISE: Final = {

@@ -10,6 +10,7 @@ from functools import partial
 
 from upload_client.aws.auth import login_name
 from upload_client.core import records
+from upload_client.core.codes import MessageCode
 from upload_client.core.exits import ExitCode
 from upload_client.core.files import STATES, State
 from upload_client.core.opened import not_opened
@@ -91,7 +92,8 @@ def abort_unfinished_uploads(connected: ConnectedRun) -> None:
             lambda: abort_unfinished(connected.ledger, connected.places.landing, run.may_write)
         )
     except StoreError as error:
-        run.tell(f"unfinished uploads may be left in the landing bucket: {error}", "warning")
+        why = f"unfinished uploads may be left in the landing bucket: {error}"
+        run.message(why, "warning", MessageCode.UNFINISHED_UPLOADS)
 
 
 def write_receipt(connected: ConnectedRun) -> None:
@@ -173,12 +175,17 @@ def fetch_receipt(connected: ConnectedRun, key: str) -> None:
     except OSError as error:
         _tell_of_no_file(connected, key, error)
     except (StoreError, UsageError) as error:
-        run.tell(f"the receipt could not be fetched from the control bucket: {error}", "warning")
+        why = f"the receipt could not be fetched from the control bucket: {error}"
+        run.message(why, "warning", MessageCode.RECEIPT_NOT_HERE)
 
 
 def _tell_of_no_file(connected: ConnectedRun, key: str, error: OSError) -> None:
-    where = f"the receipt could not be written to {connected.run.output_dir}"
-    connected.run.tell(f"{where}: {error.strerror}; it is in the control bucket, {key}", "warning")
+    connected.run.message(
+        f"the receipt could not be written to {connected.run.output_dir}: {error.strerror}; it is in the"
+        f" control bucket, {key}",
+        "warning",
+        MessageCode.RECEIPT_NOT_HERE,
+    )
 
 
 def _tail(chain: LogChain, shard: int = 0) -> LogTail:
@@ -243,10 +250,11 @@ def _disconnect(
     if not in_a_hurry:
         _try_to(run, "write a checkpoint", lambda: save_checkpoint(connected, _CHECKPOINT_AT_END))
     for algorithm, n in connected.unproven.items():
-        run.tell(
+        run.message(
             f"the {algorithm} in the index was not compared for {counted(n, 'object')}:"
             " the source's store does not say it",
             "warning",
+            MessageCode.NOT_COMPARED,
         )
     last = _last_record(run, error, crashed=crashed, complete=complete)
     _try_to(run, "close the log", lambda: _close_log(connected, last, _timeout(error)))
@@ -278,7 +286,7 @@ def _tell_outcome(run: Run, error: BaseException | None) -> None:
     code, sentence = exit_code_of(error, counts), headline(counts, error)
     _log.info("agent %s ends, exit code %d", run.order.agent_id, code)
     for kind, n in run.strange.rest():
-        run.tell(f"and {n:,} more {kind}", "warning")
+        run.message(f"and {n:,} more {kind}", "warning", MessageCode.REPEATED)
     path = run.dump_state()
     if connected is not None:
         connected.notify_progress()
@@ -332,7 +340,7 @@ def _try_to(run: Run, what: str, step: Callable[[], object]) -> None:
     try:
         step()
     except BaseException as trouble:  # noqa: BLE001 - whatever it is
-        run.tell(f"could not {what}: {run.describe(trouble)}", "warning")
+        run.message(f"could not {what}: {run.describe(trouble)}", "warning", MessageCode.NOT_ENDED)
 
 
 def _stop_sending(connected: ConnectedRun) -> None:
@@ -355,8 +363,10 @@ def _close_log(connected: ConnectedRun, last: records.Record, timeout: float) ->
         connected.writer.stop()
         return
     if not connected.writer.close([last], timeout=timeout):
-        connected.run.tell(
-            "the last records did not reach the log; the next run makes up for that", "warning"
+        connected.run.message(
+            "the last records did not reach the log; the next run makes up for that",
+            "warning",
+            MessageCode.LOG_NOT_CLOSED,
         )
 
 

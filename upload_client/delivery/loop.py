@@ -12,7 +12,7 @@ import random
 from upload_client.control.checkpoints import write_checkpoint
 from upload_client.core import records, verdicts
 from upload_client.core.checkpoint import Checkpoint
-from upload_client.core.codes import FileCode
+from upload_client.core.codes import FileCode, MessageCode
 from upload_client.core.delivery import ClientState, too_many_invalid, why_still
 from upload_client.core.files import retry_delay
 from upload_client.core.text import counted
@@ -221,15 +221,16 @@ def receive_verdicts(connected: ConnectedRun) -> None:
         if not verdicts.heard(segment, epoch):
             continue
         if segment.n_ignored and run.strange.admits("segments of the validator's log with such lines"):
-            run.tell(
+            run.message(
                 f"{counted(segment.n_ignored, 'line')} of the validator's log could not be read"
                 f" (segment {segment.header.seq}: {'; '.join(segment.problems)})",
                 "warning",
+                MessageCode.LOG_UNREADABLE,
             )
         for row, path, ruling in verdicts.apply_all(ledger, segment.records, epoch=epoch, now=now):
             if row is None:
                 if run.strange.admits("verdicts for files that are not in the index"):
-                    run.tell(f"{ruling.message}: {path}", "warning")
+                    run.message(f"{ruling.message}: {path}", "warning", MessageCode.UNKNOWN_FILE)
             elif ruling.action == "valid":  # as nearly all are: told of without another look
                 run.notify(FileChanged(path, "valid", None, ledger.retries(row)))
             elif ruling.action != "ignore":
@@ -271,10 +272,11 @@ def _notice_what_is_passed_over(connected: ConnectedRun) -> None:
     if n_lines > connected.passed_over:
         connected.passed_over = n_lines
         if run.strange.admits("times that the validator could not read lines of this run's log"):
-            run.tell(
+            run.message(
                 f"the validator could not read {counted(n_lines, 'line')} of this run's log, and judges"
                 f" none of their files ({problem})",
                 "warning",
+                MessageCode.LOG_UNREADABLE,
             )
     if connected.announced_in is None and not connected.announce and not connected.writer.unflushed:
         connected.announced_in = connected.writer.seq - 1

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from upload_client.core.files import STATES, ClientFile, FileLedger, State
 from upload_client.core.problems import Problem, group
+from upload_client.errors import DeliveryError
 from upload_client.events import Health, Progress, ValidatorState
 from upload_client.reports.state_csv import COLUMNS
 
@@ -104,6 +105,7 @@ def health(
         validator_heard=None if watch.validator_id is None else watch.unheard_for,
         trouble=None if trouble is None else str(trouble),
         seconds=seconds,
+        trouble_code=None if trouble is None else getattr(trouble, "code", DeliveryError.code),
     )
 
 

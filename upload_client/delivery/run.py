@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from upload_client.core import records, segments
+from upload_client.core.codes import MessageCode
 from upload_client.core.delivery import ClientEvent, ClientState, Standstill, next_client_state
 from upload_client.core.few import Few
 from upload_client.core.files import FileLedger, TransferType
@@ -191,7 +192,10 @@ class Run:
     def patience_while(self, look: Callable[[], object]) -> Patience:
         """Waits for services, and takes such a look meanwhile."""
         return Patience(
-            self.settings.patience, self.waits, tell=lambda text: self.tell(text, "warning"), meanwhile=look
+            self.settings.patience,
+            self.waits,
+            tell=lambda text: self.message(text, "warning", MessageCode.NOT_REACHABLE),
+            meanwhile=look,
         )
 
     def check_stop(self) -> None:
@@ -226,14 +230,14 @@ class Run:
         except OSError:
             pass
 
-    def tell(self, text: str, mtype: MessageType) -> None:
-        """Tell the person a sentence."""
-        self.notify(Message(text, mtype))
+    def message(self, text: str, mtype: MessageType, code: MessageCode | None) -> None:
+        """Tell the person a sentence; without a code where the words are somebody else's."""
+        self.notify(Message(text, mtype, code))
 
     def notice_clock(self) -> None:
         """Tell the person, once, that this machine's clock is wrong."""
         if news := self.clock.news():
-            self.notify(Message(news, "warning", "clock_skew"))
+            self.message(news, "warning", MessageCode.CLOCK_SKEW)
 
     def describe(self, error: BaseException) -> str:
         """An exception, safe for a terminal; with its traceback where that is wanted."""
@@ -258,7 +262,8 @@ class Run:
                 directory=self.output_dir,
             )
         except OSError as error:
-            self.tell(f"the state could not be written to {self.output_dir}: {error.strerror}", "error")
+            why = f"the state could not be written to {self.output_dir}: {error.strerror}"
+            self.message(why, "error", MessageCode.STATE_NOT_WRITTEN)
             return None
 
 

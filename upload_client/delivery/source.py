@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from upload_client.core.accidents import WARNING, sentence
+from upload_client.core.codes import MessageCode
 from upload_client.core.columns import PathRows
 from upload_client.core.files import FileLedger
 from upload_client.core.paths import check_relpaths
@@ -57,7 +58,7 @@ class Source:
         name: the place, as its owner named it.
         index: the index, checked as far as it can be by now. Of a bucket it is there after `look`.
         notes: what a person should know about the reading of the index, a sentence each.
-        warnings: what is odd about it and no error.
+        warnings: what is odd about it and no error, each with the code of a message.
         entries: size (bytes) and ETag of each object, by path, where the source is a bucket that has been
             listed; None otherwise.
 
@@ -74,7 +75,7 @@ class Source:
         self._unchecked: Files
         self.index: CheckedIndex
         self.notes: list[str] = []
-        self.warnings: tuple[str, ...] = ()
+        self.warnings: list[tuple[MessageCode, str]] = []
         self.entries: dict[str, tuple[int, str]] | None = None
         self._sizes: Sequence[int | None] = ()
         self._sizes_seen = False
@@ -170,14 +171,14 @@ class Source:
 
     def _check(self, source: Path | Mapping[str, int], prefix: str = "") -> None:
         self.index = check_index(self._unchecked, source, prefix=prefix, choice=self._choice)
-        self.warnings = self.index.warnings
+        self.warnings = [(MessageCode.NAMES_ALIKE, told) for told in self.index.warnings]
         folder = source if isinstance(source, Path) else None
         if folder is not None:
             self.index = with_promised(self.index, folder, follow=self._choice.symlinks == "follow")
         if told := sentence(notice(self._unchecked, folder)):
-            self.warnings += (WARNING + told,)
+            self.warnings.append((MessageCode.ACCIDENT, WARNING + told))
         if told := growing(self._unchecked):
-            self.warnings += (told,)
+            self.warnings.append((MessageCode.GROWING, told))
 
     def _before_paths(self) -> str:
         """The prefix that makes a relative path the path a person would use."""

@@ -23,6 +23,7 @@ from upload_client.control.probe import probe_store
 from upload_client.control.store_probe import known_profile, probe_profile, save_profile
 from upload_client.control.waiting import find_validator
 from upload_client.core import records
+from upload_client.core.codes import MessageCode
 from upload_client.core.delivery import Standstill, ValidatorWatch
 from upload_client.core.files import TRANSFER_TYPES, FileLedger
 from upload_client.core.receipt import IndexNamed
@@ -40,7 +41,7 @@ from upload_client.errors import (
     PipelineRefused,
     StoreUnsafe,
 )
-from upload_client.events import Connected, Message, Phase, Planned
+from upload_client.events import Connected, Phase, Planned
 from upload_client.index import encode_index
 from upload_client.receipts.hand_overs import closing, last_hand_over
 from upload_client.receipts.store import deliveries, sha256_of, standing_receipt
@@ -98,7 +99,9 @@ def log_in(run: Run) -> None:
     """
     with usage_errors():
         if hosts := foreign_hosts(run.settings):
-            run.tell(f"logging in at {', '.join(hosts)}, which is not AWS", "info")
+            run.message(
+                f"logging in at {', '.join(hosts)}, which is not AWS", "info", MessageCode.FOREIGN_LOGIN
+            )
         run.session = open_session(run.settings, prompt=run.prompt, clock=run.waits, patience=run.patience)
 
 
@@ -347,9 +350,11 @@ def _check_store(run: Run, places: Places, profile: StoreProfile, *, copies: boo
             )
         raise StoreUnsafe(f"the store of {places.landing} is not safe: {reasons[0]}", hint=hint)
     if profile.verification == "none":
-        run.tell(f"the store verifies no checksum: {profile.in_a_line}", "warning")
+        why = f"the store verifies no checksum: {profile.in_a_line}"
+        run.message(why, "warning", MessageCode.STORE_UNVERIFIED)
     elif profile.verification != "crc32" or profile.no_parts:
-        run.tell(f"of the store was seen: {profile.no_parts or profile.in_a_line}", "info")
+        why = f"the store does not do all that AWS's does: {profile.no_parts or profile.in_a_line}"
+        run.message(why, "info", MessageCode.STORE_LIMITED)
 
 
 def _fence(run: Run, places: Places, lock: Lock) -> tuple[LogWriter, LogChain]:
@@ -432,9 +437,9 @@ def _connected(run: Run, lock: Lock, writer: LogWriter, chain: LogChain, found: 
 def _tell(connected: ConnectedRun) -> None:
     run, plan, source = connected.run, connected.plan, connected.run.source
     for note in source.notes:
-        run.tell(note, "info")
-    for warning in source.warnings:
-        run.tell(warning, "warning")
+        run.message(note, "info", MessageCode.INDEX_READ)
+    for code, warning in source.warnings:
+        run.message(warning, "warning", code)
     run.notify(
         Connected(
             dataset=run.order.dataset,
@@ -479,14 +484,12 @@ def _tell_of_other_expectations(connected: ConnectedRun) -> None:
         _log.info("whether the receiver's expectations have changed is not known: %s", error)
         return
     if judged_by != {now}:
-        run.notify(
-            Message(
-                "what the receiver expects has changed since files of this delivery were judged: their"
-                " verdicts stand, and they are not judged again; what would be said of them now,"
-                " `upload-client check --content` tells",
-                "warning",
-                "expectations_changed",
-            )
+        run.message(
+            "what the receiver expects has changed since files of this delivery were judged: their"
+            " verdicts stand, and they are not judged again; what would be said of them now,"
+            " `upload-client check --content` tells",
+            "warning",
+            MessageCode.EXPECTATIONS_CHANGED,
         )
 
 

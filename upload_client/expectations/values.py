@@ -44,6 +44,7 @@ MAX_UNIQUE = 20_000_000
 
 Array = npt.NDArray[Any]
 
+_MISSING = "is missing, where none may be"
 _GROUPS = {
     "integer": re.compile(r"u?int\d+"),
     "number": re.compile(r"u?int\d+|float\d+|decimal.*"),
@@ -197,7 +198,7 @@ class ValueJudge:
         rules = self._rules
         if some_gone and not rules.nulls:
             assert gone is not None
-            self._note("is missing, where none may be", gone, values, first)
+            self._note(_MISSING, gone, values, first)
         there = ~gone if some_gone and gone is not None else None
         kind = _kind(values)
         compared = _as_compared(values) if kind == "M" else values
@@ -237,7 +238,7 @@ class ValueJudge:
         """Tell what was wrong."""
         for what, hits in self._hits.items():
             n = f" ({hits.n:,} such values)" if hits.n > 1 else ""
-            gone = what.startswith("is missing")
+            gone = what == _MISSING
             lead = "a value" if gone else hits.value
             findings.add(self._where, f"{lead} in {hits.place} {what}{n}")
         with no_fault_of_theirs(self._where):

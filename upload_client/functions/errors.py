@@ -11,9 +11,10 @@ from typing import Final
 
 from pydantic import ValidationError
 
+from upload_client.core.codes import FileCode, code_of_errno
 from upload_client.core.text import for_log
 from upload_client.errors import DeliveryError, UsageError
-from upload_client.support.own_limits import advice, is_scarce
+from upload_client.support.own_limits import advice
 from upload_client.support.secrets import without_secrets
 
 __all__ = [
@@ -32,12 +33,6 @@ _OF_PYDANTIC = re.compile(
     r"(?:list|dict|tuple|set|function-[a-z]+|constrained-[a-z]+)\[.*\]|str|int|float|bool"
 )
 
-_CODES: Final = {
-    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "unreadable"),
-    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "out_of_resources"),
-    **dict.fromkeys((errno.ENOTDIR, errno.EISDIR, errno.EEXIST), "not_a_file"),
-    errno.EIO: "read_error",
-}
 _HINTS: Final = {
     errno.ENOENT: "Correct the path, or make the folder that it names; then run it again.",
     errno.EACCES: "Allow this user to read and write there, or name another place; then run it again.",
@@ -107,13 +102,15 @@ def code_of(error: BaseException) -> str:
     """The code of what has failed, for programs; docs/codes.md has them."""
     if isinstance(error, DeliveryError):
         return error.code
-    if isinstance(error, FileNotFoundError):
-        return "missing"
-    if isinstance(error, MemoryError) or (isinstance(error, OSError) and is_scarce(error)):
-        return "out_of_resources"
-    if isinstance(error, OSError) and error.errno in _CODES:
-        return _CODES[error.errno]
-    return "usage" if type(error) is ValueError else "unexpected"
+    if isinstance(error, MemoryError):
+        return FileCode.OUT_OF_RESOURCES.value
+    if isinstance(error, OSError):
+        return (
+            FileCode.MISSING.value
+            if isinstance(error, FileNotFoundError)
+            else code_of_errno(error.errno).value
+        )
+    return UsageError.code if type(error) is ValueError else DeliveryError.code
 
 
 def hint_of(error: BaseException) -> str | None:

@@ -10,7 +10,9 @@ import unicodedata
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
+from upload_client.core.codes import FileCode
 from upload_client.core.paths import check_relpath
 from upload_client.errors import UsageError
 from upload_client.index.choosing import IGNORE_FILE, Choice, Chooser, Kept, LeftOut
@@ -19,13 +21,24 @@ from upload_client.index.recognising import Recogniser
 from upload_client.index.sources import advice_about
 from upload_client.support.file_names import from_disk, on_disk
 
-__all__ = ["Folder"]
+__all__ = ["Folder", "WhyNot"]
 
-_UNFETCHED = "stands for a file of git-annex that was not fetched (datalad get)"
-_NOT_THERE = "is not there"
 _MAX_PATTERNS = 1024 * 1024  # bytes of an .uploadignore
-_SPECIAL = ("a FIFO", "a socket", "a device")
 _EVERYTHING = Choice()
+
+
+class WhyNot(NamedTuple):
+    """The reason why a file cannot be delivered: for people, and for programs."""
+
+    text: str
+    code: FileCode
+
+
+_NOT_THERE = WhyNot("is not there", FileCode.MISSING)
+_UNFETCHED = WhyNot("stands for a file of git-annex that was not fetched (datalad get)", FileCode.MISSING)
+_LEADS_OUT = WhyNot("leads out of the source, through a symlink", FileCode.OUTSIDE_SOURCE)
+_LEADS_BACK = WhyNot("leads back to a folder it lies in, through a symlink", FileCode.OUTSIDE_SOURCE)
+_LEADS_NOWHERE = WhyNot("is a symlink that leads nowhere", FileCode.OUTSIDE_SOURCE)
 
 
 class Folder:
@@ -50,7 +63,7 @@ class Folder:
         self.choice = choice
         self._base = self.root.rstrip("/" + os.sep)
         self._inside = os.path.normcase(self._base + os.sep)
-        self._folders: dict[str, str | None] = {"": None}
+        self._folders: dict[str, WhyNot | None] = {"": None}
 
     def path(self, relpath: str) -> str:
         """The place of the file of that path, if it is there: for the system, see `file_names`."""
@@ -108,7 +121,7 @@ class Folder:
                 folders[folder] = array("I", [row])
         for folder, its_rows in folders.items():
             if reason := self._folder(folder):
-                yield from ((row, reason + self._stripped(paths[row])) for row in its_rows)
+                yield from ((row, reason.text + self._stripped(paths[row])) for row in its_rows)
                 continue
             files = self._files(folder)
             alike: dict[str, str] = {}
@@ -118,11 +131,12 @@ class Folder:
                 # A listed name may be spelled another way where the file system takes both for one.
                 if name in files or not (reason := self._file(paths[row])):
                     continue
+                told = reason.text
                 if reason == _NOT_THERE:
                     alike = alike or {_folded(other): other for other in files}
                     other = alike.get(_folded(name))
-                    reason += f", but {shown(paths[row][:start] + other)} is" if other else ""
-                yield row, reason
+                    told += f", but {shown(paths[row][:start] + other)} is" if other else ""
+                yield row, told
 
     def _stripped(self, relpath: str) -> str:
         """The path without blanks around it, in words, if that is there."""
@@ -141,25 +155,29 @@ class Folder:
         except OSError:
             return set()
 
-    def _folder(self, folder: str) -> str | None:
+    def _folder(self, folder: str) -> WhyNot | None:
         """Why nothing in a folder can be delivered; None if it can."""
         known = self._folders
         if folder in known:
             return known[folder]
-        reason: str | None = None
+        reason: WhyNot | None = None
         for end in [*(found.start() for found in re.finditer("/", folder)), len(folder)]:
             part = folder[:end]
             if part not in known:
-                wrong = reason is None and self._examine(part, stat.S_ISDIR)
-                known[part] = f"cannot be reached: its folder {shown(part)} {wrong}" if wrong else reason
+                wrong = self._examine(part, stat.S_ISDIR) if reason is None else None
+                known[part] = (
+                    reason
+                    if wrong is None
+                    else wrong._replace(text=f"cannot be reached: its folder {shown(part)} {wrong.text}")
+                )
             reason = known[part]
         return reason
 
-    def _file(self, relpath: str) -> str | None:
+    def _file(self, relpath: str) -> WhyNot | None:
         """Why a file cannot be delivered; None if it can."""
         return self._examine(relpath, stat.S_ISREG)
 
-    def _examine(self, relpath: str, is_right: Callable[[int], bool]) -> str | None:
+    def _examine(self, relpath: str, is_right: Callable[[int], bool]) -> WhyNot | None:
         """Why a path is not the right thing."""
         try:
             path = self.path(relpath)
@@ -167,21 +185,22 @@ class Folder:
             if _leads_on(status):
                 real = self.target(path)
                 if real is None:
-                    return "leads out of the source, through a symlink"
+                    return _LEADS_OUT
                 if not os.path.lexists(real):
-                    return _UNFETCHED if "/annex/objects/" in real else "is a symlink that leads nowhere"
+                    return _UNFETCHED if "/annex/objects/" in real else _LEADS_NOWHERE
                 status = os.stat(real)  # noqa: PTH116
         except (FileNotFoundError, NotADirectoryError):
             return _NOT_THERE
         except (OSError, ValueError) as error:
-            return f"cannot be looked at: {getattr(error, 'strerror', None) or error}"
+            why = f"cannot be looked at: {getattr(error, 'strerror', None) or error}"
+            return WhyNot(why, FileCode.UNREADABLE)
         if is_right(status.st_mode):
             used = self.choice.in_use.what(status)
-            return None if used is None else f"cannot be delivered: it is {used}"
+            return None if used is None else WhyNot(f"cannot be delivered: it is {used}", FileCode.NOT_A_FILE)
         right = "regular file" if is_right is stat.S_ISREG else "folder"
-        return f"is not a {right} but {_kind(status.st_mode)}"
+        return WhyNot(f"is not a {right} but {_kind(status.st_mode)}", FileCode.NOT_A_FILE)
 
-    def walk(self, left: LeftOut) -> Iterator[tuple[str, str | None]]:
+    def walk(self, left: LeftOut) -> Iterator[tuple[str, WhyNot | None]]:
         """Paths of all that is wanted, in no certain order, each with the reason why it cannot be delivered.
 
         None for that: it is a regular file and can be.
@@ -202,7 +221,8 @@ class Folder:
                 with os.scandir(real) as scanned:
                     entries = list(scanned)
             except OSError as error:
-                yield folder.rstrip("/") or ".", f"cannot be listed: {error.strerror or error}"
+                why_not = WhyNot(f"cannot be listed: {error.strerror or error}", FileCode.UNREADABLE)
+                yield folder.rstrip("/") or ".", why_not
                 continue
             if any(entry.name == IGNORE_FILE for entry in entries):
                 kept = chooser.enter(folder, kept)
@@ -221,22 +241,22 @@ class Folder:
                 if why is not None:
                     left.add(relpath + "/" * is_folder, *why)
                 elif target is None:
-                    yield relpath, "leads out of the source, through a symlink"
+                    yield relpath, _LEADS_OUT
                 elif is_folder:
                     on_the_way = (*came_from, real) if linked else came_from
                     if linked and any((place + os.sep).startswith(target + os.sep) for place in on_the_way):
-                        yield relpath, "leads back to a folder it lies in, through a symlink"
+                        yield relpath, _LEADS_BACK
                     else:
                         folders.append((relpath + "/", target, on_the_way, kept))
-                elif reason := check_relpath(relpath):
-                    yield relpath, reason
+                elif illegal := check_relpath(relpath):
+                    yield relpath, WhyNot(illegal, FileCode.ILLEGAL_PATH)
                 elif not linked and not entry.is_file():
                     left.add(relpath, "special", _kind(entry.stat(follow_symlinks=False).st_mode))
                 elif used := self._used(entry, target, linked=linked):
                     left.add(relpath, "in_use", used)
                 elif linked and (reason := self._file(relpath)):
-                    if reason.endswith(_SPECIAL):
-                        left.add(relpath, "special", reason)
+                    if reason.code is FileCode.NOT_A_FILE:
+                        left.add(relpath, "special", reason.text)
                     else:
                         yield relpath, reason
                 elif ours := recognise(relpath, target):

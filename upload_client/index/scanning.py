@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from upload_client.core import checksums as crc
 from upload_client.core.accidents import is_recent
+from upload_client.core.codes import FileCode
 from upload_client.core.columns import ChecksumColumn
 from upload_client.index.choosing import IGNORE_FILE, Choice, Chooser, LeftOut, Symlinks
 from upload_client.index.files import LEFT_OUT, RECENT, SIZES_SEEN, Files
@@ -108,8 +109,8 @@ def scan_files(
         if reason is None:
             paths.append(path)
         else:
-            linked = linked or "symlink" in reason
-            problems.add(None, path, reason)
+            linked = linked or reason.code is FileCode.OUTSIDE_SOURCE
+            problems.add(None, path, reason.text)
     paths.sort()
     measure = _crc32_and_size if checksums else _size
     sizes, crcs, n_bytes = array("q"), array("L"), 0

@@ -20,6 +20,7 @@ from typing import Final, NamedTuple
 
 from upload_client.control.places import Places
 from upload_client.core import checksums
+from upload_client.core.codes import FileCode
 from upload_client.core.digests import parse
 from upload_client.core.layout import segment_key
 from upload_client.core.ours import is_ours
@@ -168,8 +169,9 @@ def check_folder(
     for each in _compared(path, partial(_compare, root), n_threads, report, on_progress):
         extra.pop(each.path, None)
     for relpath in sorted(extra):
-        why = extra[relpath] or ""
-        report(Difference("unreadable" if why.startswith("cannot be") else "extra", relpath, why))
+        why = extra[relpath]
+        unreadable = why is not None and why.code is FileCode.UNREADABLE
+        report(Difference("unreadable" if unreadable else "extra", relpath, why.text if why else ""))
 
 
 def _compare(root: DataRoot, each: Delivered) -> Difference | None:

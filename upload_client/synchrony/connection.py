@@ -733,7 +733,7 @@ def _connection(platform: str, options: Mapping[str, Any]) -> DataPlatformConnec
         points = [point for point in entry_points(group=GROUP) if point.name == platform]
         if not points:
             raise UsageError(
-                f"nobody knows a platform {platform!r}",
+                f"there is no platform {platform!r}",
                 hint=f"There are: {', '.join(get_supported_platforms())}.",
             )
         made = points[0].load()

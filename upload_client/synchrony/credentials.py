@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from upload_client.core.codes import MessageCode
 from upload_client.errors import LoginRefused, UsageError
 from upload_client.support import secrets
 
@@ -63,7 +64,7 @@ def parse(text: str) -> Found:
     return Found(section.group(1) if section else lines[0])
 
 
-def session_of(text: str, warn: Callable[[str], None]) -> boto3.Session:
+def session_of(text: str, warn: Callable[[str, MessageCode], None]) -> boto3.Session:
     """The boto3 session that ``aws.txt`` means.
 
     Args:
@@ -89,7 +90,8 @@ def session_of(text: str, warn: Callable[[str], None]) -> boto3.Session:
                 )
             warn(
                 f".S3/{FILE} holds keys in plain text: put them into a profile of the AWS tools"
-                f" (`aws configure --profile NAME`), and write only its NAME into {FILE}"
+                f" (`aws configure --profile NAME`), and write only its NAME into {FILE}",
+                MessageCode.KEYS_IN_FILE,
             )
             session = boto3.Session(
                 aws_access_key_id=found.keys.get("aws_access_key_id"),

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from upload_client.core.codes import FileCode, code_of_errno
 from upload_client.core.synchrony import Act, beside
 from upload_client.synchrony.books import UNKNOWN, Row, dump, moment
 from upload_client.synchrony.folder import Changed, Here, write_whole
@@ -60,7 +61,7 @@ def _went_well(one: Done, act: Act, result: Result) -> bool:
     if one.raced:
         result.raced[one.path] = one.error or "somebody else has changed it meanwhile"
     elif one.error is not None:
-        result.failures.append(Failure(one.path, act, one.error))
+        result.failures.append(Failure(one.path, act, one.error, one.code or FileCode.UNEXPECTED))
     else:
         result.done.append((one.path, act))
         return True
@@ -89,7 +90,7 @@ def _fetched(
         if one.raced:
             result.raced[one.path] = "somebody else has changed it meanwhile"
         elif one.error is not None:
-            result.failures.append(Failure(one.path, act, one.error))
+            result.failures.append(Failure(one.path, act, one.error, one.code or FileCode.UNEXPECTED))
         else:
             yield one, by_path[one.path], parts[one.path]
             continue
@@ -106,7 +107,8 @@ def _placed(
     except Changed as error:
         result.raced[path] = str(error)
     except OSError as error:
-        result.failures.append(Failure(path, act, f"cannot be written: {error.strerror or error}"))
+        why = f"cannot be written: {error.strerror or error}"
+        result.failures.append(Failure(path, act, why, code_of_errno(error.errno)))
     else:
         state.here[path] = Here(status.st_size, status.st_mtime_ns, status.st_ino, one.md5)
         if is_told:
@@ -136,18 +138,19 @@ def put_beside(state: SyncState, offers: Sequence[Offer], result: Result) -> Non
         if _placed(state, side, whole, None, one, Act.SET_ASIDE, inner):
             placed.append((offer.path, side))
         for failure in inner.failures:
-            result.failures.append(Failure(offer.path, Act.SET_ASIDE, f"{side}: {failure.why}"))
+            result.failures.append(failure._replace(path=offer.path, why=f"{side}: {failure.why}"))
         result.raced.update(dict.fromkeys([offer.path] * bool(inner.raced), f"{side} is there by now"))
     inner = Result([], [], {})
     _send(state, [(side, state.here[side], None) for _, side in placed], Act.SET_ASIDE, inner)
     sent = {path for path, _ in inner.done}
     result.done.extend(inner.done)
-    why = {failure.path: failure.why for failure in inner.failures}
+    failed = {failure.path: failure for failure in inner.failures}
     for path, side in placed:
         if side in inner.raced:
             result.raced[path] = f"{side} is there by now"
         elif side not in sent:
-            result.failures.append(Failure(path, Act.SET_ASIDE, f"{side}: {why.get(side, '')}"))
+            failure = failed.get(side) or Failure(side, Act.SET_ASIDE, "it was not sent", FileCode.UNEXPECTED)
+            result.failures.append(failure._replace(path=path, why=f"{side}: {failure.why}"))
 
 
 def delete_here(state: SyncState, offers: Sequence[Offer], result: Result) -> None:
@@ -160,7 +163,7 @@ def delete_here(state: SyncState, offers: Sequence[Offer], result: Result) -> No
             result.raced[offer.path] = str(error)
         except OSError as error:
             why = f"cannot be deleted: {error.strerror or error}"
-            result.failures.append(Failure(offer.path, Act.DELETE_HERE, why))
+            result.failures.append(Failure(offer.path, Act.DELETE_HERE, why, code_of_errno(error.errno)))
         else:
             result.done.append((offer.path, Act.DELETE_HERE))
             state.here.pop(offer.path, None)
@@ -176,7 +179,7 @@ def delete_there(state: SyncState, offers: Sequence[Offer], result: Result) -> N
         try:
             kept = set_aside(offer.path, now, state.remote.prefix)
         except ValueError as error:
-            result.failures.append(Failure(offer.path, Act.DELETE_THERE, str(error)))
+            result.failures.append(Failure(offer.path, Act.DELETE_THERE, str(error), FileCode.ILLEGAL_PATH))
             continue
         removes.append(Remove(offer.path, offer.there, kept))
     for n, one in enumerate(state.remote.remove(removes, state.warn), 1):

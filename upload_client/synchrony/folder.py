@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from upload_client.core.codes import FileCode, code_of_errno
 from upload_client.core.ours import is_left_over
 from upload_client.core.paths import check_relpath
 from upload_client.core.uploads import settled_mtime
@@ -48,10 +49,11 @@ class Here(NamedTuple):
 
 
 class Skipped(NamedTuple):
-    """The entries that are no file that could be shared, and why."""
+    """An entry that is no file that could be shared, and why: for people, and for programs."""
 
     path: str
     why: str
+    code: FileCode
 
 
 class Changed(Exception):  # noqa: N818 - reads as what it says
@@ -154,14 +156,14 @@ class Folder:
             elif why := check_relpath(path) or (
                 "would be the folder of the tables on other machines" if leads_into_books(path) else None
             ):
-                skipped.append(Skipped(path, why))
+                skipped.append(Skipped(path, why, FileCode.ILLEGAL_PATH))
             else:
                 to_read.append((path, status.st_size))
         fresh = self._fresh = set()
         n_read = 0
         for path, result, is_fresh in self._read(to_read):
-            if isinstance(result, str):
-                skipped.append(Skipped(path, result))
+            if isinstance(result, Skipped):
+                skipped.append(result)
                 continue
             found[path] = result
             if is_fresh:
@@ -183,7 +185,7 @@ class Folder:
             except OSError as error:
                 if not folder:
                     raise UsageError(f"{self.root} cannot be read: {error.strerror}") from error
-                skipped.append(Skipped(folder, f"cannot be read: {error.strerror}"))
+                skipped.append(_unreadable(folder, "cannot be read", error))
                 continue
             with entries:
                 for entry in entries:
@@ -198,24 +200,28 @@ class Folder:
                             continue
                         status = entry.stat(follow_symlinks=False)
                     except OSError as error:
-                        skipped.append(Skipped(path, f"cannot be looked at: {error.strerror}"))
+                        skipped.append(_unreadable(path, "cannot be looked at", error))
                         continue
                     if ignored(path):
                         continue
                     if not stat.S_ISREG(status.st_mode):
                         link = stat.S_ISLNK(status.st_mode)
-                        skipped.append(Skipped(path, "is a symlink" if link else "is no regular file"))
+                        skipped.append(
+                            Skipped(
+                                path, "is a symlink" if link else "is no regular file", FileCode.NOT_A_FILE
+                            )
+                        )
                     else:
                         yield path, status
 
-    def _read(self, files: list[tuple[str, int]]) -> Iterator[tuple[str, Here | str, bool]]:
+    def _read(self, files: list[tuple[str, int]]) -> Iterator[tuple[str, Here | Skipped, bool]]:
         if len(files) < 8:
             yield from ((path, *self.measure(path)) for path, _ in files)
             return
         size = 64
         batches = [files[n : n + size] for n in range(0, len(files), size)]
 
-        def measured(batch: list[tuple[str, int]]) -> list[tuple[str, Here | str, bool]]:
+        def measured(batch: list[tuple[str, int]]) -> list[tuple[str, Here | Skipped, bool]]:
             return [(path, *self.measure(path)) for path, _ in batch]
 
         with ThreadPoolExecutor(min(8, (os.cpu_count() or 1) * 2), "md5") as pool:
@@ -226,7 +232,7 @@ class Folder:
                 pool.shutdown(wait=True, cancel_futures=True)  # Ctrl-C: do not read on to the end
                 raise
 
-    def measure(self, path: str) -> tuple[Here | str, bool]:
+    def measure(self, path: str) -> tuple[Here | Skipped, bool]:
         """A file as it is, read for its MD5, or why it cannot be; and whether it is too fresh to remember."""
         digest = hashlib.md5(usedforsecurity=False)
         try:
@@ -240,9 +246,9 @@ class Folder:
                 seen_ns = time.time_ns()
                 after = os.fstat(fd)
         except OSError as error:
-            return f"cannot be read: {error.strerror}", False
+            return _unreadable(path, "cannot be read", error), False
         if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-            return "is being written", False
+            return Skipped(path, "is being written", FileCode.CHANGED), False
         is_fresh = settled_mtime(after.st_mtime_ns, seen_ns) is None
         return Here(after.st_size, after.st_mtime_ns, after.st_ino, digest.hexdigest()), is_fresh
 
@@ -361,6 +367,10 @@ class Folder:
         elif make and not os.path.isdir(folder):  # noqa: PTH112
             os.makedirs(folder, exist_ok=True)  # noqa: PTH103
         return target
+
+
+def _unreadable(path: str, what: str, error: OSError) -> Skipped:
+    return Skipped(path, f"{what}: {error.strerror}", code_of_errno(error.errno))
 
 
 def date_now(path: Path) -> bool:

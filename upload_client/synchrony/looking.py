@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from upload_client.core.codes import FileCode, MessageCode
 from upload_client.core.paths import check_relpath, collisions
 from upload_client.core.synchrony import Change, decide
 from upload_client.synchrony.books import BOOKS, DELETED, UNKNOWN, VERSIONS, Row, moment, read, table
@@ -47,7 +48,11 @@ def compare(state: SyncState) -> list[Offer]:
     state.deleted = [] if state.deleted_data is None else list(read(state.deleted_data, where))
     cannot_be = {one.path.rstrip("/") for one in state.skipped}
     state.skipped += (
-        Skipped(f"{state.remote.where}/{name}", check_relpath(name) or "lies in the books of another")
+        Skipped(
+            f"{state.remote.where}/{name}",
+            check_relpath(name) or "lies in the books of another",
+            FileCode.ILLEGAL_PATH,
+        )
         for name in listed.odd
     )
     _find_md5s(state)
@@ -154,7 +159,8 @@ def _warn_of_names(state: SyncState, offers: Sequence[Offer]) -> None:
     paths = sorted({*state.here, *state.there})
     for row, other, kind in collisions(paths)[:10]:
         how = "but for case" if kind == "case" else "in another Unicode form"
-        state.warn(f"{paths[row]!r} and {paths[other]!r} are the same {how}: some systems have room for one")
+        why = f"{paths[row]!r} and {paths[other]!r} are the same {how}: some systems have room for one"
+        state.warn(why, MessageCode.NAMES_ALIKE)
 
 
 def _is_within(path: str, paths: set[str]) -> bool:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from upload_client.core.codes import FileCode, MessageCode
 from upload_client.core.paths import MAX_KEY
 from upload_client.synchrony.books import BOOKS
 
@@ -83,6 +84,7 @@ class Done(NamedTuple):
         md5: of what was fetched.
         error: why it could not be done, for people; None: it is done.
         raced: somebody else was quicker.
+        code: why it could not be done, for programs; None: it is done, or `raced`.
     """
 
     path: str
@@ -90,6 +92,7 @@ class Done(NamedTuple):
     md5: str = ""
     error: str | None = None
     raced: bool = False
+    code: FileCode | None = None
 
 
 class Remote(Protocol):
@@ -136,7 +139,7 @@ class Remote(Protocol):
         """Bring files here, in any order, each checked and whole."""
         ...
 
-    def remove(self, files: Sequence[Remove], warn: Callable[[str], None]) -> Iterator[Done]:
+    def remove(self, files: Sequence[Remove], warn: Callable[[str, MessageCode], None]) -> Iterator[Done]:
         """Delete files there, each when there is a copy that was checked, and only if it is what it was."""
         ...
 

@@ -19,9 +19,10 @@ from typing import Any, Final, TypeVar
 
 from upload_client.control.probe import prove_conditions
 from upload_client.core.answers import Meaning
-from upload_client.core.codes import FileCode
+from upload_client.core.codes import FileCode, MessageCode, code_of_errno
 from upload_client.errors import DeliveryError, LoginRefused, StoreUnsafe
 from upload_client.s3.bucket import (
+    AccessDenied,
     AnswerLost,
     Bucket,
     ConditionalConflict,
@@ -255,7 +256,7 @@ class S3Remote:
                 yield Done(file.path, error="has been changed here meanwhile", raced=True)
             elif outcome.again and self._is_another(file.path, file.expect):
                 yield Done(file.path, raced=True)
-            elif file.expect is None and " 412 " in (outcome.error or ""):
+            elif file.expect is None and outcome.status == 412:
                 # In a store that is a tree of folders. What lies there may be deleted in this sync, and
                 # then there is room; but some keep the empty folder.
                 if file.path not in self._cleared and self._remove_empty_folders(file.path):
@@ -264,9 +265,14 @@ class S3Remote:
                     continue
                 again = file.path not in self._in_the_way
                 self._in_the_way.add(file.path)
-                yield Done(file.path, error="a folder of this name is in its way there", raced=again)
+                yield Done(
+                    file.path,
+                    error="a folder of this name is in its way there",
+                    raced=again,
+                    code=FileCode.NOT_A_FILE,
+                )
             else:
-                yield Done(file.path, error=outcome.error or "it was not sent")
+                yield Done(file.path, error=outcome.error or "it was not sent", code=outcome.code)
         if once_more:
             yield from self.send(once_more, root)
 
@@ -315,16 +321,18 @@ class S3Remote:
                 try:
                     landing.replace(file.to)
                 except OSError as error:
-                    done = Done(file.path, error=f"cannot be written here: {error.strerror or error}")
+                    why = f"cannot be written here: {error.strerror or error}"
+                    done = Done(file.path, error=why, code=code_of_errno(error.errno))
             elif not outcome.ok:
-                why = None if outcome.raced else outcome.error or "it was not fetched"
-                done = Done(file.path, error=why, raced=outcome.raced)
+                failed = None if outcome.raced else outcome.error or "it was not fetched"
+                done = Done(file.path, error=failed, raced=outcome.raced, code=outcome.code)
             yield done
             if outcome.disk_full:
                 full = True
                 fetching.close()
         if full:
-            yield from (Done(file.path, error="not tried: no room is left") for file in left.values())
+            why = "not tried: no room is left"
+            yield from (Done(file.path, error=why, code=FileCode.OUT_OF_RESOURCES) for file in left.values())
 
     def _landing(self, file: Fetch) -> Path:
         """The path that a file is fetched to: of a large one the same in each try."""
@@ -333,7 +341,7 @@ class S3Remote:
         name = hashlib.sha256(f"{self.where}\0{file.path}\0{file.there.etag}".encode()).hexdigest()[:32]
         return file.to.parent / KEPT / name
 
-    def remove(self, files: Sequence[Remove], warn: Callable[[str], None]) -> Iterator[Done]:
+    def remove(self, files: Sequence[Remove], warn: Callable[[str, MessageCode], None]) -> Iterator[Done]:
         """See `Remote`: copied, the copy compared, then deleted on its ETag."""
         if not files:
             return
@@ -343,7 +351,8 @@ class S3Remote:
                 warn(
                     f"{self.where}: this store deletes without a condition. Each file is looked at once more"
                     " just before it is deleted; an edit that comes in that very moment stays with who made"
-                    " it, and is offered again."
+                    " it, and is offered again.",
+                    MessageCode.STORE_LIMITED,
                 )
         tasks = (
             TransferTask(
@@ -359,7 +368,8 @@ class S3Remote:
             elif self._is_another(file.path, file.there.etag):
                 yield Done(file.path, raced=True)
             else:
-                yield Done(file.path, error=f"cannot be copied before it is deleted: {outcome.error}")
+                why = f"cannot be copied before it is deleted: {outcome.error}"
+                yield Done(file.path, error=why, code=outcome.code)
         yield from self._abreast(self._delete, copied)
 
     def _delete(self, file: Remove) -> Done:
@@ -368,7 +378,8 @@ class S3Remote:
                 self.bucket.rm(file.kept)
                 if self._is_another(file.path, file.there.etag):
                     return Done(file.path, raced=True)
-                return Done(file.path, error="its copy is not what it was copied from: it is not deleted")
+                why = "its copy is not what it was copied from: it is not deleted"
+                return Done(file.path, error=why, code=FileCode.REFUSED_BY_STORE)
             try:
                 repeat_while_lost(lambda: self._delete_on(file), self._clock)
             except (PreconditionFailed, NotFound):
@@ -376,7 +387,7 @@ class S3Remote:
                 if now is not None:
                     return Done(file.path, raced=True)
         except StoreError as error:
-            return Done(file.path, error=str(error))
+            return Done(file.path, error=str(error), code=_code(error))
         return Done(file.path)
 
     def _delete_on(self, file: Remove) -> None:
@@ -454,6 +465,12 @@ class S3Remote:
         # The tables last: while they are there, a reset that was interrupted is seen to be one.
         keys.sort(key=lambda key: (key.count("/") == 1, key))
         return sum(1 for _ in self._abreast(functools.partial(_rm, self.bucket), keys))
+
+
+def _code(error: StoreError) -> FileCode:
+    if isinstance(error, AnswerLost):
+        return FileCode.NO_ANSWER
+    return FileCode.ACCESS_DENIED if isinstance(error, AccessDenied) else FileCode.REFUSED_BY_STORE
 
 
 def _rm(bucket: Bucket, key: str) -> None:

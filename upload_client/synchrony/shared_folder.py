@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple, TypeVar
 
-from upload_client.core.codes import FileCode
+from upload_client.core.codes import FileCode, MessageCode, code_of_errno
 from upload_client.core.ours import is_left_over
 from upload_client.core.uploads import settled_mtime
 from upload_client.errors import Locked, UsageError
@@ -299,11 +299,12 @@ class SharedFolder:
 
     def _not_sent(self, path: str, error: FileRefused | OSError) -> Done:
         if isinstance(error, FileRefused):
-            return Done(path, error=str(error))
+            return Done(path, error=str(error), code=error.code)
         if isinstance(error, FileExistsError | NotADirectoryError | IsADirectoryError):
             # It may be deleted in this very sync, after which there is room.
             return Done(path, error="a folder is where a file belongs, or a file for a folder", raced=True)
-        return Done(path, error=f"cannot be written to {self.root}: {error.strerror or error}")
+        why = f"cannot be written to {self.root}: {error.strerror or error}"
+        return Done(path, error=why, code=code_of_errno(error.errno))
 
     def _brought_to_disk(self, written: Sequence[_Written]) -> Iterator[tuple[_Written, OSError | None]]:
         """Each of these, closed, and why it is not on the disk; None: it is."""
@@ -379,7 +380,7 @@ class SharedFolder:
                         assert isinstance(each.file, Fetch)
                         yield Done(each.file.path, each.file.there, each.md5)
 
-    def remove(self, files: Sequence[Remove], warn: Callable[[str], None]) -> Iterator[Done]:  # noqa: ARG002
+    def remove(self, files: Sequence[Remove], warn: Callable[[str, MessageCode], None]) -> Iterator[Done]:  # noqa: ARG002
         """See `Remote`: moved, which is one step here."""
         for file in files:
             try:
@@ -397,9 +398,10 @@ class SharedFolder:
                         self._clear(self._path(file.path).parent)
                     failpoints.reach("after:remove:file")
             except FileRefused as error:
-                yield Done(file.path, error=str(error))
+                yield Done(file.path, error=str(error), code=error.code)
             except OSError as error:
-                yield Done(file.path, error=f"cannot be moved: {error.strerror or error}")
+                why = f"cannot be moved: {error.strerror or error}"
+                yield Done(file.path, error=why, code=code_of_errno(error.errno))
             else:
                 yield Done(file.path)
 
@@ -434,8 +436,9 @@ def _leads_out(path: Path) -> UsageError:
 
 def _not_fetched(path: str, error: FileRefused | OSError) -> Done:
     if isinstance(error, FileRefused):
-        return Done(path, error=str(error))
-    return Done(path, error=f"cannot be brought here: {error.strerror or error}")
+        return Done(path, error=str(error), code=error.code)
+    why = f"cannot be brought here: {error.strerror or error}"
+    return Done(path, error=why, code=code_of_errno(error.errno))
 
 
 def _at_once(files: Sequence[T], size: Callable[[T], int]) -> Iterator[list[T]]:

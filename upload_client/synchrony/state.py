@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from upload_client.core.codes import FileCode, MessageCode
 from upload_client.core.synchrony import Act, Change, next_base
 from upload_client.support.clock import Clock
 from upload_client.synchrony.books import UNKNOWN, Row, moment
@@ -46,11 +47,12 @@ class Offer(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """A file with which something could not be done, and why."""
+    """A file with which something could not be done, and why: for people, and for programs."""
 
     path: str
     act: Act
     why: str
+    code: FileCode
 
 
 class Result(NamedTuple):
@@ -103,7 +105,7 @@ class SyncState:
         folder: Folder,
         remote: Remote,
         name: str,
-        warn: Callable[[str], None],
+        warn: Callable[[str, MessageCode], None],
         tell: Callable[[str, int, int], None],
         clock: Clock,
     ) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable
 
+from upload_client.core.codes import MessageCode
 from upload_client.core.synchrony import Act, Choice, acts
 from upload_client.errors import DeliveryError
 from upload_client.support.clock import SYSTEM, Clock
@@ -33,7 +34,7 @@ class Sync:
         folder: a person's.
         remote: the other side.
         name: whose edits these are.
-        warn: is told what a person should know, once each.
+        warn: is told what a person should know, once each, with its code.
         tell: is told how far it is: what is done, how many, of how many.
         clock: time; it is written down and never decides.
     """
@@ -44,7 +45,7 @@ class Sync:
         remote: Remote,
         name: str,
         *,
-        warn: Callable[[str], None] = lambda _: None,
+        warn: Callable[[str, MessageCode], None] = lambda _, __: None,
         tell: Callable[[str, int, int], None] = lambda *_: None,
         clock: Clock = SYSTEM,
     ) -> None:

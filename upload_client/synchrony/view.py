@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol, TypeAlias
 
+from upload_client.core.codes import MessageCode
 from upload_client.core.synchrony import (
     CONFLICTS,
     Act,
@@ -97,8 +98,8 @@ class View(Protocol):
         """Show a sentence."""
         ...
 
-    def warn(self, text: str) -> None:
-        """Show a sentence that should be read."""
+    def warn(self, text: str, code: MessageCode) -> None:
+        """Show a sentence that should be read; its code is for programs."""
         ...
 
     def progress(self, what: str, done: int, of: int) -> None:
@@ -165,8 +166,11 @@ class ScreenView:
         """See `View`."""
         self._print(text)
 
-    def warn(self, text: str) -> None:
+    def warn(self, text: str, code: MessageCode) -> None:  # noqa: ARG002 - for programs
         """See `View`."""
+        self._warn(text)
+
+    def _warn(self, text: str) -> None:
         self._print(f"warning: {text}", style="yellow")
 
     def _print(self, text: str, style: str = "") -> None:
@@ -263,9 +267,9 @@ class ScreenView:
     def skipped(self, rows: Sequence[Skipped]) -> None:
         """See `View`."""
         for row in rows[:10]:
-            self.warn(f"left alone: {for_log(row.path, 300)}: {row.why}")
+            self._warn(f"left alone: {for_log(row.path, 300)}: {row.why}")
         if len(rows) > 10:
-            self.warn(f"and {len(rows) - 10:,} more")
+            self._warn(f"and {len(rows) - 10:,} more")
 
     def did(self, done: Sequence[tuple[str, Act]], failures: Sequence[Failure]) -> None:
         """See `View`: counts of what went well, each that did not."""
@@ -301,9 +305,9 @@ class JsonView:
     def say(self, text: str) -> None:
         """See `View`: only people need it."""
 
-    def warn(self, text: str) -> None:
+    def warn(self, text: str, code: MessageCode) -> None:
         """See `View`."""
-        self._line("warning", message=text)
+        self._line("warning", code=code.value, message=text)
 
     def progress(self, what: str, done: int, of: int) -> None:
         """See `View`: only people need it."""
@@ -329,14 +333,20 @@ class JsonView:
     def skipped(self, rows: Sequence[Skipped]) -> None:
         """See `View`."""
         for row in rows:
-            self._line("skipped", path=for_terminal(row.path), message=row.why)
+            self._line("skipped", path=for_terminal(row.path), code=row.code.value, message=row.why)
 
     def did(self, done: Sequence[tuple[str, Act]], failures: Sequence[Failure]) -> None:
         """See `View`."""
         for path, act in done:
             self._line("done", path=path, act=act.value)
         for failure in failures:
-            self._line("failed", path=failure.path, act=failure.act.value, message=failure.why)
+            self._line(
+                "failed",
+                path=failure.path,
+                act=failure.act.value,
+                code=failure.code.value,
+                message=failure.why,
+            )
 
     def ended(self, summary: Mapping[str, Any], sentence: str) -> None:
         """See `View`."""

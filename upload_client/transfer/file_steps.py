@@ -152,7 +152,7 @@ class FileSteps:
     def _check_parts(self) -> None:
         """Raise FileRefused where no file may go in parts."""
         if self._no_parts:
-            why = f"is larger than 5 GiB, and of the receiver's store was seen: {self._no_parts}"
+            why = f"is larger than 5 GiB, which the receiver's store does not take: {self._no_parts}"
             raise FileRefused(why, FileCode.TOO_LARGE)
 
     def _opened(self, task: TransferTask) -> Steps[LocalFile]:

@@ -109,6 +109,7 @@ class TransferOutcome(NamedTuple):
         code: Why not, for programs; None where it is ok.
         unproven: Checksums that the index has, and that could not be compared: their algorithms.
         sha256: Of the whole object, hex, where the task asked for it, or the index has it, and it is certain.
+        status: HTTP status with which S3 has refused it; 0: it has not.
     """
 
     row: int
@@ -128,6 +129,7 @@ class TransferOutcome(NamedTuple):
     code: FileCode | None = None
     unproven: tuple[str, ...] = ()
     sha256: str | None = None
+    status: int = 0
 
 
 class TransferProgress(NamedTuple):
@@ -155,12 +157,13 @@ class NotTaken(Exception):  # noqa: N818 - reads as what it says
 
 def failure(task: TransferTask, error: BaseException, bytes_sent: int = 0) -> TransferOutcome:
     """The outcome of a file that could not be transferred for this reason."""
-    again, credentials, code = False, False, FileCode.UNEXPECTED
+    again, credentials, code, status = False, False, FileCode.UNEXPECTED, 0
     if isinstance(error, FileRefused):
         text, code = str(error), error.code
     elif isinstance(error, NotTaken):
         text, again = str(error), error.answer.passing or error.answer.conflict
         credentials, code = error.answer.credentials_refused, _code(error.answer)
+        status = error.answer.status
     elif isinstance(error, LoginRefused):  # out of botocore, which wanted to renew the credentials
         text, again, credentials, code = str(error), True, True, FileCode.CREDENTIALS
     elif isinstance(error, OSError):
@@ -181,6 +184,7 @@ def failure(task: TransferTask, error: BaseException, bytes_sent: int = 0) -> Tr
         credentials=credentials,
         bytes_sent=bytes_sent,
         code=code,
+        status=status,
     )
 
 

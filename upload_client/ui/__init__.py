@@ -1,7 +1,8 @@
-"""Telling people and machines what happens: four reporters of the same events.
+"""Shows people and machines what happens: reporters of the same events.
 
 `rich` draws on a terminal, `plain` writes log lines where there is none, `notebook` shows HTML in Jupyter,
-`jsonl` writes for programs. People's output goes to stderr, the programs' to stdout.
+`jsonl` writes for programs, `logs` into Python's logging. People's output goes to stderr, the programs' to
+stdout.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from upload_client.core.codes import MessageCode
 from upload_client.events import Event, Message, Reporter, Summary
 
 if TYPE_CHECKING:
@@ -85,7 +87,7 @@ class Several:
             broken.close()
         why = f"the display has failed ({type(error).__name__}: {error}); the delivery goes on"
         lines = PlainReporter()
-        lines.handle(Message(why, "error"))
+        lines.handle(Message(why, "error", MessageCode.DISPLAY_FAILED))
         if not any(type(one) is PlainReporter for one in self._reporters):
             lines.handle(event)
             self._reporters.append(lines)

@@ -106,8 +106,7 @@ def read_location(location: str, *, may_be_pipe: bool = False) -> Any:  # noqa: 
         raise InvalidRequest(f"{shown} holds no JSON") from None
 
 
-class _NoPlace(InvalidRequest):
-    hint = "Name a file in a folder that is there, or s3://BUCKET/KEY."
+_A_PLACE = "Name a file in a folder that is there, or s3://BUCKET/KEY."
 
 
 def check_location(location: str) -> None:
@@ -119,11 +118,11 @@ def check_location(location: str) -> None:
     shown = for_log(location, 200)
     if location.startswith("s3://"):
         if split_uri(location) is None:
-            raise _NoPlace(f"{shown} is no s3://bucket/key")
+            raise InvalidRequest(f"{shown} is no s3://bucket/key", hint=_A_PLACE)
         return
     path = Path(location)
     if "\0" in location or path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        raise _NoPlace(f"{shown} is no file that can be written")
+        raise InvalidRequest(f"{shown} is no file that can be written", hint=_A_PLACE)
 
 
 def write_location(location: str, answer: Any) -> None:  # noqa: ANN401 - any JSON
