@@ -9,6 +9,7 @@ import sys
 import threading
 import zlib
 from pathlib import Path
+from urllib.parse import urlencode
 
 import checking_store
 import pytest
@@ -903,6 +904,72 @@ def test_a_copy_above_the_limit_goes_in_parts(checking_bucket, monkeypatch):
     assert outcome.ok, outcome.error
     assert outcome.crc32 == crc32_of(data) == checking_bucket.head("a").crc32
     assert wire.count(UploadPart) == wire.count(PutObject) == 0
+
+
+@pytest.mark.parametrize("status", [500, 0])
+def test_a_long_copy_that_fails_in_one_request_goes_in_parts_and_a_short_one_again(
+    checking_bucket, monkeypatch, status
+):
+    from upload_client.s3.bucket import Bucket
+    from upload_client.transfer import copy, file_steps
+
+    monkeypatch.setattr(file_steps, "LONG_COPY", 11 * MIB)
+    monkeypatch.setattr(copy, "_COPY_PART", 5 * MIB)
+    source = Bucket(checking_bucket.name, prefix="source/", client=checking_bucket.client)
+    data = {"long": noise(11 * MIB), "short": noise(10 * MIB)}
+    for name, body in data.items():
+        source.put(name, body)
+    failed = Answer(status, "InternalError" if status else "ReadTimeoutError")
+    left = {"long": 100, "short": 1}
+
+    def script(request, perform):
+        if isinstance(request, CopyObject) and left[request.key]:
+            left[request.key] -= 1
+            return failed
+        return perform(request)
+
+    tasks = [
+        copy_task(source, name, row, checksum=crc32_of(body)) for row, (name, body) in enumerate(data.items())
+    ]
+    outcomes, wire = copies(source, checking_bucket, *tasks, script=script)
+    assert all(outcome.ok for outcome in outcomes), outcomes
+    assert left == {"long": 99, "short": 0}
+    assert wire.count(CreateUpload) == 1
+    for name, body in data.items():
+        assert checking_bucket.head(name).crc32 == crc32_of(body)
+
+
+@pytest.mark.parametrize("tags", [{}, {"kind": "raw & new", "ü": "+ %"}], ids=["no tags", "tags"])
+def test_a_copy_in_parts_has_what_a_copy_in_one_request_has(checking_bucket, monkeypatch, tags):
+    from upload_client.s3.bucket import Bucket
+    from upload_client.transfer import file_steps
+
+    client = checking_bucket.client
+    source = Bucket(checking_bucket.name, prefix="source/", client=client)
+    described = {
+        "ContentType": "image/fits",
+        "ContentDisposition": "attachment",
+        "CacheControl": "no-cache",
+        "Metadata": {"instrument": "spectrograph"},
+    }
+    tagging = {"Tagging": urlencode(tags)} if tags else {}
+    body = noise(11 * MIB)
+    client.put_object(Bucket=source.name, Key="source/a", Body=body, **described, **tagging)
+
+    def copied():
+        (outcome,), _ = copies(source, checking_bucket, copy_task(source, "a"))
+        assert outcome.ok, outcome.error
+        place = {"Bucket": checking_bucket.name, "Key": f"{checking_bucket.prefix}a"}
+        said = client.head_object(**place)
+        found = {tag["Key"]: tag["Value"] for tag in client.get_object_tagging(**place)["TagSet"]}
+        checking_bucket.rm("a")
+        return said["ETag"], {name: said.get(name) for name in described}, found
+
+    whole, *of_whole = copied()
+    monkeypatch.setattr(file_steps, "MULTIPART_COPY_LIMIT", 10 * MIB)
+    parted, *of_parts = copied()
+    assert whole != parted
+    assert of_parts == of_whole == [described, tags]
 
 
 def test_a_crowd_of_copies_takes_hardly_more_than_one_request_each(checking_bucket, checking_url):

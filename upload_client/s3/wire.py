@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+from urllib.parse import urlencode
 
 from upload_client.core import digests
 from upload_client.core.answers import Meaning, meaning
@@ -86,9 +87,14 @@ class UploadPart(NamedTuple):
 
 
 class CreateUpload(NamedTuple):
-    """Begin a multipart upload whose whole will have a CRC32."""
+    """Begin a multipart upload whose whole will have a CRC32.
+
+    With `source_key` the object gets what CopyObject copies besides the content of that object of the source
+    bucket: content type and the like, metadata, tags.
+    """
 
     key: str
+    source_key: str | None = None
 
 
 class CompleteUpload(NamedTuple):
@@ -287,6 +293,15 @@ Request = (
     | Pause
 )
 
+_DESCRIBED = (
+    *("CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage", "ContentType"),
+    *("Expires", "Metadata"),
+)
+"""Everything that CopyObject copies of an object beside content and tags, by its name in requests.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html
+"""
+
 READS = (HeadObject, SourceObject, ReadObject, ListParts, Pause)
 """Requests that change nothing, and so need no lock."""
 
@@ -469,8 +484,9 @@ class BotoWire:
         return _part(_written(answer, crc32=request.crc32, size=len(request.body)))
 
     def _create(self, request: CreateUpload) -> Answer:
+        like = {} if request.source_key is None else self._described(request.source_key)
         answer = self._client.create_multipart_upload(
-            **self._to("CreateMultipartUpload", request.key),
+            **{**like, **self._to("CreateMultipartUpload", request.key)},
             ChecksumAlgorithm="CRC32",
             ChecksumType="FULL_OBJECT",
         )
@@ -546,6 +562,19 @@ class BotoWire:
         answer = seen(said)
         answer.digests = digests.said_by_s3(said, bucket=source.name)
         return answer
+
+    def _described(self, key: str) -> dict[str, Any]:
+        """Everything that an object of the source has besides content; who may not read tags is refused."""
+        source = self._from()
+        client: Any = source.client
+        place = {"Bucket": source.name, "Key": source.prefix + key}
+        payer = {k: v for k, v in self._options["HeadObject"].items() if k == "RequestPayer"}
+        said = client.head_object(**place, **payer)
+        found = {name: said[name] for name in _DESCRIBED if said.get(name)}
+        if said.get("TagCount"):
+            tags = client.get_object_tagging(**place, **payer)["TagSet"]
+            found["Tagging"] = urlencode([(tag["Key"], tag["Value"]) for tag in tags])
+        return found
 
     def _copy(self, request: CopyObject) -> Answer:
         source = self._from()

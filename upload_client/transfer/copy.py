@@ -22,9 +22,9 @@ from upload_client.s3.wire import (
 )
 from upload_client.support.local_file import FileRefused
 from upload_client.transfer.task import NotTaken, TransferOutcome, TransferTask
-from upload_client.transfer.upload import Memory, Parted, persist, write
+from upload_client.transfer.upload import TRIES, Memory, Parted, persist, write
 
-__all__ = ["PartedCopy", "copy_whole", "look_up"]
+__all__ = ["LONG_COPY", "PartedCopy", "copy_whole", "look_up"]
 
 MISMATCH = "the object's content does not match the checksum in the index"
 OTHER_MISMATCH = "the object's content does not match the {} checksum in the index"
@@ -61,6 +61,7 @@ def copy_whole(
     sha256: str | None = None,
     *,
     md5_proves: bool = False,
+    tries: int = TRIES,
 ) -> Steps[TransferOutcome]:
     """Copy an object of at most 5 GiB in one request.
 
@@ -70,13 +71,14 @@ def copy_whole(
         source_etag: of it.
         sha256: what the store says of it.
         md5_proves: the same MD5 as ETag at both ends proves the copy; see `TransferEngine`.
+        tries: how often the request is made while the fault may pass.
 
     Raises:
         FileRefused: It has changed, or is not what the index says.
         NotTaken: S3 did not do it.
     """
     request = CopyObject(task.path, source_etag, task.key, task.expect_etag)
-    answer = yield from write(request, size, task.checksum)
+    answer = yield from write(request, size, task.checksum, tries=tries)
     if answer.status in (404, 412):
         # It was not the destination that S3 objected to, so it was the source.
         yield from look_up(task)
@@ -125,6 +127,7 @@ class PartedCopy(Parted):
         sha256: str | None = None,
     ) -> None:
         super().__init__(task, size, part_size or _COPY_PART)
+        self._like = task.path
         self._sha256 = sha256
         self._source_etag = source_etag
         self._source_version: str | None = None
@@ -150,10 +153,13 @@ class PartedCopy(Parted):
         return _outcome(self.task, self.size, crc32, self._source_etag, answer, self._sha256)
 
 
-_COPY_PART = 64 * MIB
-"""Bytes of a part that is copied. Nothing passes over the connection until that is done, and stores or what
-stands before them end one that is silent (SeaweedFS after 120 seconds): many are copied at once, each slowly.
+LONG_COPY = 64 * MIB
+"""Bytes from which a copy that fails in one request is tried in parts.
+
+Nothing passes over a connection until a copy is done, and stores, or what stands before them, end one that is
+silent for too long: SeaweedFS 4.48 after 120 seconds, each time. Many are copied at once, and each so slowly.
 """
+_COPY_PART = 16 * MIB
 
 
 def _outcome(

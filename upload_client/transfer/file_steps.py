@@ -17,10 +17,10 @@ from upload_client.s3.wire import Pause, Steps, Wire
 from upload_client.support.local_file import FileRefused, LocalFile
 from upload_client.support.own_limits import is_scarce
 from upload_client.transfer.buffers import Buffers
-from upload_client.transfer.copy import PartedCopy, copy_whole, look_up
+from upload_client.transfer.copy import LONG_COPY, PartedCopy, copy_whole, look_up
 from upload_client.transfer.dataroot import DataRoot
-from upload_client.transfer.task import TransferOutcome, TransferTask
-from upload_client.transfer.upload import SCRATCH, Memory, Parted, PartedUpload, Scratch, send_whole
+from upload_client.transfer.task import NotTaken, TransferOutcome, TransferTask
+from upload_client.transfer.upload import SCRATCH, TRIES, Memory, Parted, PartedUpload, Scratch, send_whole
 
 __all__ = ["SMALL", "FileSteps", "Larger"]
 
@@ -143,7 +143,15 @@ class FileSteps:
                 sha256 = said.hex()
             task = task._replace(digests=unproven)
         if size <= MULTIPART_COPY_LIMIT:
-            return (yield from copy_whole(task, size, etag, sha256, md5_proves=self._md5_proves))
+            is_long = size >= LONG_COPY and not self._no_parts
+            tries = 1 if is_long else TRIES
+            try:
+                return (
+                    yield from copy_whole(task, size, etag, sha256, md5_proves=self._md5_proves, tries=tries)
+                )
+            except NotTaken as refused:
+                if not (is_long and refused.answer.passing):
+                    raise
         self._check_parts()
         parted = PartedCopy(self._with_left_over(task), size, etag, sha256=sha256)
         yield from parted.begin()

@@ -52,6 +52,7 @@ from upload_client.transfer.task import NotTaken, TransferOutcome, TransferTask
 
 __all__ = [
     "SCRATCH",
+    "TRIES",
     "Memory",
     "Parted",
     "PartedUpload",
@@ -65,7 +66,7 @@ __all__ = [
 MISMATCH = "the file's content does not match the checksum in the index"
 OTHER_MISMATCH = "the file's content does not match the {} checksum in the index or a manifest"
 
-_TRIES = 10
+TRIES = 10
 _CONFLICTS = 5
 _BLOCK = SCRATCH = 512 * 1024
 
@@ -95,10 +96,10 @@ _OF_THE_PARTS = frozenset({"BadDigest", "XAmzContentChecksumMismatch"})
 """Said by Complete of parts that are not those of this file: repeating it changes nothing."""
 
 
-def _pauses() -> Iterator[float]:
+def _pauses(tries: int = TRIES) -> Iterator[float]:
     """Seconds before each repetition: exponential to 10 s, with full jitter so that workers spread out."""
     longest = 0.2
-    for _ in range(_TRIES - 1):
+    for _ in range(tries - 1):
         yield random.uniform(longest / 2, longest)  # noqa: S311 - spreads load, guards nothing
         longest = min(10.0, longest * 2)
 
@@ -116,7 +117,9 @@ def persist(request: Request, unchanged: Callable[[], None] = lambda: None) -> S
     return answer
 
 
-def write(request: Fenced, size: int, crc32: str | None, *, strict: bool = False) -> Steps[Answer]:
+def write(
+    request: Fenced, size: int, crc32: str | None, *, strict: bool = False, tries: int = TRIES
+) -> Steps[Answer]:
     """Make a request that makes an object, and find out what became of it.
 
     After a conflict or a lost answer, the object that is there is looked at: if it has our size and CRC32,
@@ -128,6 +131,7 @@ def write(request: Fenced, size: int, crc32: str | None, *, strict: bool = False
         size: Bytes of the object.
         crc32: Of the whole object, base64; None: not known.
         strict: Replace nothing but what is expected: whatever else is there stays, and the answer is 412.
+        tries: How often it is made while the fault may pass.
 
     Returns:
         The answer to the write, or to the HEAD that shows it has been carried out; else the error.
@@ -172,7 +176,7 @@ def write(request: Fenced, size: int, crc32: str | None, *, strict: bool = False
             if answer.status == 412:
                 continue
         if pauses is None:
-            pauses = _pauses()
+            pauses = _pauses(tries)
         seconds = next(pauses, None)
         if seconds is None or not (yield Pause(seconds)).ok:
             return answer
@@ -313,6 +317,7 @@ class Parted:
         self.size = size
         self.upload_id = ""
         self._kept: dict[int, ListedPart] = {}
+        self._like: str | None = None  # the object of the source whose type, metadata and tags this one gets
         try:
             self._cut(part_size_for(size, wanted=part_size))
         except TooLarge as error:
@@ -363,7 +368,7 @@ class Parted:
         if best is not None:
             self._resume(best)
             return
-        answer = yield from persist(CreateUpload(self.task.key))
+        answer = yield from persist(CreateUpload(self.task.key, self._like))
         if not answer.ok:
             raise NotTaken(answer)
         self.upload_id = answer.upload_id
