@@ -19,7 +19,8 @@ from delivery.conftest import Delivery, make_data
 
 from upload_client import NothingToDoError, Outcome, UploadClient
 from upload_client.core import records
-from upload_client.events import Event, FileChanged, Phase
+from upload_client.delivery import plan, startup
+from upload_client.events import Event, FileChanged, Message, Phase
 from upload_client.index import scan
 from upload_client.s3.bucket import Bucket
 from upload_client.support.clock import Clock
@@ -145,6 +146,34 @@ def test_a_run_is_stopped_by_another_thread_in_any_phase(
     assert "stopped by the program" in str(outcome.error)
     with client_of(delivery, many) as again:
         assert again.run().exit_code == 0
+
+
+def test_a_run_that_is_stopped_lists_no_more_of_what_others_have_put_where_it_lands(
+    delivery: Delivery, many: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A million objects of others are a thousand pages. How far it is, is told."""
+    listed: list[int] = []
+    told: list[str] = []
+
+    def pages(landing: Bucket):
+        for n in range(1000):
+            listed.append(n)
+            if n == 2:
+                client.stop()
+            yield [f"other/{n}-{k}" for k in range(1000)], [1] * 1000, ["0" * 32] * 1000
+
+    class Heard(Reported):
+        def handle(self, event: Event) -> None:
+            if isinstance(event, Message):
+                told.append(event.text)
+
+    monkeypatch.setattr(plan, "pages_of", pages)
+    monkeypatch.setattr(startup, "_TOLD_EVERY", 0.0)
+    client = client_of(delivery, many)
+    outcome = client.run(reporter=Heard(lambda _: False, lambda: None))
+    in_order(delivery, client, outcome)
+    assert listed == [0, 1, 2]
+    assert "listing the landing bucket: 2,000 objects so far" in told
 
 
 def test_who_was_stopped_before_it_ran_does_nothing(delivery: Delivery, many: Path) -> None:

@@ -15,8 +15,11 @@ from pathlib import Path
 import pytest
 from delivery.conftest import Delivery, content, make_data
 from faults import proxy as net
-from faults.conftest import BEST, BOTH, Network, client_of
+from faults.conftest import BEST, BOTH, Network, Told, client_of
 from faults.proxy import Exchange, Request
+
+from upload_client.control import places
+from upload_client.events import Phase
 
 
 class Storm:
@@ -142,3 +145,28 @@ def test_an_outage_in_mid_delivery_is_survived_and_costs_no_file_its_tries(
 @pytest.mark.parametrize("calm", BOTH, indirect=True)
 def test_two_minutes_of_outage_are_survived(delivery: Delivery, tmp_path: Path, network: Network) -> None:
     outage(delivery, make_data(tmp_path / "data", 60), network, 120.0, more={"lease_seconds": 300})
+
+
+@pytest.mark.parametrize("calm", BEST, indirect=True)
+def test_a_run_that_is_stopped_ends_though_no_request_is_answered_any_more(
+    delivery, data, network, monkeypatch
+):
+    """However long a request may wait: the lock is free once its lease is over."""
+    monkeypatch.setattr(places, "_CONTROL_TIMEOUT", 3600.0)
+    monkeypatch.setattr(places, "_COPY_TIMEOUT", 3600.0)
+
+    class Stopping(Told):
+        def handle(self, event) -> None:
+            super().handle(event)
+            if isinstance(event, Phase) and event.phase == "sending":
+                network.s3.on(lambda x: x.wait_for_client(600.0), times=None)
+                thread = threading.Timer(0.5, client.stop)
+                thread.daemon = True
+                thread.start()
+
+    client = client_of(delivery, data, network.settings, reporter=Stopping())
+    ended = []
+    running = threading.Thread(target=lambda: ended.append(client.run()), daemon=True)
+    running.start()
+    running.join(120.0)
+    assert [outcome.exit_code for outcome in ended] == [130]

@@ -765,13 +765,26 @@ def test_of_too_many_outcomes_the_oldest_are_given_up_and_those_are_bounded_too(
     assert len(list((tmp_path / "waiting").glob("*.given-up"))) == 2
 
 
-def test_what_nobody_took_for_a_day_is_kept_and_told_no_more(serving, webhook, tmp_path):
-    webhook.answers += [500] * 10
+@pytest.mark.parametrize("moment", [0, 4e9])
+def test_what_clocks_say_was_written_long_ago_is_told_again_all_the_same(serving, webhook, tmp_path, moment):
+    """A machine may have begun in 1970, or its clock have been set meanwhile."""
+    webhook.answers += [500, 200]
     counted = []
     outcomes = Outcomes(serving, tmp_path / "waiting", lambda *what: counted.append(what))
     outcomes.add(TOLD)
     (path,) = (tmp_path / "waiting").iterdir()
-    os.utime(path, (0, 0))
+    os.utime(path, (moment, moment))
+    outcomes.start()
+    until(lambda: counted == [("webhook", "refused"), ("webhook", "taken")])
+    outcomes.stop()
+
+
+def test_what_nobody_took_for_a_day_is_kept_and_told_no_more(serving, webhook, tmp_path, monkeypatch):
+    monkeypatch.setattr("upload_client.receiver.serving.outcomes.OLDEST_OUTCOME", 0.0)
+    webhook.answers += [500] * 10
+    counted = []
+    outcomes = Outcomes(serving, tmp_path / "waiting", lambda *what: counted.append(what))
+    outcomes.add(TOLD)
     outcomes.start()
     until(lambda: counted == [("webhook", "given_up")])
     outcomes.stop()

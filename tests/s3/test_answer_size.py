@@ -15,7 +15,14 @@ from botocore.exceptions import ReadTimeoutError
 from upload_client.aws.auth import fetch_parameter
 from upload_client.errors import NotReachable
 from upload_client.s3 import answer_size, clients
-from upload_client.s3.bucket import AccessDenied, Bucket, NotFound, PreconditionFailed, StoreError
+from upload_client.s3.bucket import (
+    AccessDenied,
+    Bucket,
+    NotFound,
+    PreconditionFailed,
+    StoreError,
+    whole_crc32,
+)
 from upload_client.settings import Settings
 
 DEEP = 100_000
@@ -95,6 +102,20 @@ def test_an_answer_without_end_is_no_answer(hostile, bucket, monkeypatch, status
     with pytest.raises(StoreError):
         ASK[ask](bucket)
     assert hostile.n_sent < 64 * 1024 * 1024  # buffers of the system included
+
+
+def test_a_store_that_sends_the_object_when_asked_about_its_parts_is_asked_once(hostile, bucket):
+    hostile.piece = b"x" * 65536
+    etag = "0" * 32 + "-9"
+    assert [whole_crc32(bucket, "k", etag) for _ in range(3)] == [None] * 3
+    assert hostile.n_requests == 1
+    assert hostile.n_sent < 32 * 1024 * 1024  # of what has no end; buffers of the system included
+
+
+def test_a_store_that_refuses_a_question_about_parts_is_asked_about_the_next_object(hostile, bucket):
+    hostile.status, hostile.head = 403, b"<Error><Code>AccessDenied</Code><Message>no</Message></Error>"
+    assert [whole_crc32(bucket, "k", "0" * 32 + "-9") for _ in range(3)] == [None] * 3
+    assert hostile.n_requests == 3
 
 
 @pytest.mark.parametrize("status", [200, 403])

@@ -750,6 +750,7 @@ class World:
                             checks,
                             driver,
                             engine,
+                            finish,
                             lock,
                             log,
                             pipeline,

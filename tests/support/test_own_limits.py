@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import subprocess
 import sys
 
@@ -38,11 +39,19 @@ def test_the_number_of_connections_follows_from_it(may, least, most):
     assert few <= 3
 
 
-@pytest.mark.parametrize("name", ["EMFILE", "ENFILE", "ENOMEM", "ENOSPC", "EDQUOT", "EIO", "EROFS"])
-def test_each_limit_comes_with_what_to_do(name):
+@pytest.mark.parametrize(
+    ("name", "raised_by"),
+    [
+        ("EMFILE", "ulimit -n"), ("ENFILE", None), ("ENOMEM", "ulimit -v"), ("ENOBUFS", None),
+        ("ENOSPC", None), ("EDQUOT", None), ("EIO", None), ("EROFS", None),
+    ],
+)  # fmt: skip
+def test_each_limit_comes_with_what_to_do_and_with_its_own_command_alone(name, raised_by):
     number = getattr(errno, name)
-    assert advice(OSError(number, "x")).endswith(".")
-    assert is_scarce(OSError(number, "x")) == (name in ("EMFILE", "ENFILE", "ENOMEM"))
+    told = advice(OSError(number, "x"))
+    assert told.endswith(".")
+    assert re.findall(r"`(.*?)`", told) == ([] if raised_by is None else [raised_by])
+    assert is_scarce(OSError(number, "x")) == (name in ("EMFILE", "ENFILE", "ENOMEM", "ENOBUFS"))
 
 
 def test_want_of_memory_is_one_of_them():

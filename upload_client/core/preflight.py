@@ -261,7 +261,10 @@ _ADVICE: Final[Mapping[Meaning, str]] = {
     Meaning.CLOCK: "See that this machine's clock is right (set by NTP), then run the same command again.",
     Meaning.FULL: "Tell the receiver that their store takes no more; then run the same command again.",
     Meaning.ARCHIVED: "Have the object restored from the archive first, by whom the bucket belongs to.",
-    Meaning.OWN_LIMIT: "Allow this process more (`ulimit -n`), or end other programs; then run it again.",
+    Meaning.OWN_LIMIT: (
+        "End other programs, or allow this process more of what it lacks (open files: `ulimit -n`); then run"
+        " it again."
+    ),
     Meaning.UNTRUSTED: (
         "Name the certificates of your proxy or store in AWS_CA_BUNDLE, and see that this machine's clock is"
         " right."

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import socket
+import threading
 from collections.abc import Callable
 from functools import partial
 
 from upload_client.aws.auth import login_name
+from upload_client.control.log import LogWriter
 from upload_client.core import records
 from upload_client.core.codes import MessageCode
 from upload_client.core.exits import ExitCode
@@ -51,6 +54,7 @@ _log = logging.getLogger(__name__)
 _GRACE = 1.5  # seconds for what is in flight, once the client has been told to stop
 _LOOK = 0.02  # seconds between two looks whether the trials of the store are over
 _HURRIED_CLOSE = 1.0  # seconds for the last records then
+_HURRIED_RELEASE = 1.5  # seconds for giving the lock back then
 _CHECKPOINT_AT_END = 16  # segments of all logs that are quicker read than a checkpoint is written
 
 
@@ -210,7 +214,10 @@ def end(run: Run, error: BaseException | None, *, crashed: bool, complete: bool 
     elif run.ahead is not None:
         _try_to(run, "close the log", lambda: _call_off(run, error, crashed=crashed))
     _await_trials(run)
-    _try_to(run, "give the lock back (it is free when its lease ends)", run.release_lock)
+    in_time = _HURRIED_RELEASE if isinstance(error, Interrupted) else math.inf
+    _try_to(
+        run, "give the lock back (it is free when its lease ends)", lambda: _within(in_time, run.release_lock)
+    )
     if run.lock is not None:
         run.lock.stop()
     if complete:
@@ -226,7 +233,18 @@ def _call_off(run: Run, error: BaseException | None, *, crashed: bool) -> None:
     writer = run.writer
     assert writer is not None  # it was asked for behind the fence
     if run.may_write() and writer.error is None:
-        writer.close([_last_record(run, error, crashed=crashed)], timeout=_timeout(error))
+        _close_writer(writer, _last_record(run, error, crashed=crashed), _timeout(error))
+
+
+def _close_writer(writer: LogWriter, last: records.Record, timeout: float) -> bool:
+    """Write the last record; whether it is in the log. In a hurry no request is waited for."""
+    closed: list[bool] = []
+    with contextlib.suppress(TimeoutError):
+        _within(
+            timeout if timeout <= _HURRIED_CLOSE else math.inf,
+            lambda: closed.append(writer.close([last], timeout=timeout)),
+        )
+    return any(closed)
 
 
 def _await_trials(run: Run) -> None:
@@ -343,6 +361,38 @@ def _try_to(run: Run, what: str, step: Callable[[], object]) -> None:
         run.message(f"could not {what}: {run.describe(trouble)}", "warning", MessageCode.NOT_ENDED)
 
 
+def _within(seconds: float, step: Callable[[], object]) -> None:
+    """Take a step of the end, and wait for it for so long; it goes on by itself, as long as the process does.
+
+    A request that a store leaves without an answer takes as long as its time-out, and botocore makes another.
+
+    Raises:
+        TimeoutError: it has not come back.
+    """
+    if seconds == math.inf:
+        step()
+        return
+    ended = threading.Event()
+    trouble: list[BaseException] = []
+
+    def take() -> None:
+        try:
+            step()
+        except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
+            trouble.append(error)
+        finally:
+            ended.set()
+
+    try:
+        threading.Thread(target=take, name="ending", daemon=True).start()
+    except RuntimeError:  # the system gives none
+        take()
+    if not ended.wait(seconds):
+        raise TimeoutError(f"there was no answer within {seconds} s")
+    for error in trouble:
+        raise error
+
+
 def _stop_sending(connected: ConnectedRun) -> None:
     """Take back what has not begun, give what is in flight a moment, and note what came of it."""
     engine, ledger = connected.engine, connected.ledger
@@ -362,7 +412,7 @@ def _close_log(connected: ConnectedRun, last: records.Record, timeout: float) ->
     if not connected.lock.may_write or connected.writer.error is not None:
         connected.writer.stop()
         return
-    if not connected.writer.close([last], timeout=timeout):
+    if not _close_writer(connected.writer, last, timeout):
         connected.run.message(
             "the last records did not reach the log; the next run makes up for that",
             "warning",

@@ -88,6 +88,7 @@ def make_plan(
     sha256: bool = False,
     landed_crc32: Callable[[], bool] = lambda: True,
     check: Callable[[], None] = lambda: None,
+    listed: Callable[[int], object] = lambda _: None,
 ) -> Plan:
     """Find out where each file starts, and enter it into the ledger.
 
@@ -106,12 +107,14 @@ def make_plan(
         landed_crc32: whether to believe the CRC32 that the store says of an object that nobody has announced:
             not where it says what it was told, and the run that sent it may have ended before it was read
             back. Asked where there is such an object.
-        check: called for each file and each block that is read, in any thread; what it raises ends it.
+        check: called for each page of the listing, each file and each block that is read, in any thread; what
+            it raises ends it.
+        listed: told after each page how many objects were listed, the receiver's own and others'.
 
     Raises:
         StoreError: the landing bucket could not be listed.
     """
-    how = (resend_invalid, digests, size_to_be, sha256, check)
+    how = (resend_invalid, digests, size_to_be, sha256, check, listed)
     survey = _Survey(ledger, history, epoch, root, sources, landing, *how)
     undecided = survey.look()
     if undecided:
@@ -144,6 +147,7 @@ class _Survey:
         size_to_be: Callable[[int], int | None],
         sha256: bool,
         check: Callable[[], None],
+        listed: Callable[[int], object],
     ) -> None:
         self._ledger = ledger
         self._history = history
@@ -158,6 +162,7 @@ class _Survey:
         self._sha256 = sha256
         self.landed_crc32 = True
         self._check = check
+        self._listed = listed
         self._reasons = bytearray((_UNDECIDED,)) * len(ledger)
         self._sizes = ledger.sizes()
         self._open: dict[int, tuple[int, str]] = {}  # rows about which a question is open: what is listed
@@ -168,7 +173,11 @@ class _Survey:
     def look(self) -> list[tuple[int, Need]]:
         """Decide about all files by what is at hand; those about which that was not enough, and what is."""
         undecided: list[tuple[int, Need]] = []
+        n_listed = 0
         for keys, sizes, etags in _listed(self._landing):
+            self._check()
+            n_listed += len(keys)
+            self._listed(n_listed)
             self._look_at(undecided, *self._open_to_question(keys, sizes, etags))
         if any(size < 0 for size in self._sizes):  # else the index says it, and sending it will tell
             for row, reason in enumerate(self._reasons):

@@ -75,6 +75,7 @@ _log = logging.getLogger(__name__)
 _CONNECTIONS = 64  # of boto3, where the number of requests at once is found out
 _UNASKED = 5.0
 """Seconds to wait for a validator that is not asked to come, before it is told that there is none yet."""
+_TOLD_EVERY = 15.0  # seconds between two sentences that a long listing goes on
 _LOOKS = 16  # checksums asked for at once, likewise
 _BATCHES_SLOWER = (
     6  # times as long as usual nothing may be heard of an executor: it tells of whole batches only
@@ -171,6 +172,15 @@ def survey(run: Run, epoch: int, check: Callable[[], None] | None = None) -> Sur
     rows = source.rows()
     folded = run.patience(lambda: read_logs(places.control, places.layout, rows, run.waits))
 
+    told_at = run.clock.monotonic()
+
+    def listed(n: int) -> None:
+        nonlocal told_at
+        now = run.clock.monotonic()
+        if now - told_at >= _TOLD_EVERY:
+            told_at = now
+            run.tell(f"listing the landing bucket: {counted(n, 'object')} so far", "info")
+
     def look() -> Survey:
         # A new one for each attempt: planning moves its files.
         ledger = source.ledger(max_retries, rows, folded.history.logged())
@@ -188,6 +198,7 @@ def survey(run: Run, epoch: int, check: Callable[[], None] | None = None) -> Sur
             sha256=places.settings.digest == "sha256",
             landed_crc32=lambda: _says_what_it_verified(run),
             check=check or run.check_stop,
+            listed=listed,
         )
         return Survey(folded, ledger, plan)
 

@@ -7,12 +7,16 @@ how much of it (`Bucket.get`). What refuses a request is read by botocore whole 
 Nor is an answer waited for without end: a server that sends a byte now and then keeps to any limit for the
 next bytes. S3's requests are too many for a thread each; there the run's watchdog ends what does not move.
 
+One question is answered with the object itself by stores that do not know it (`?attributes`, Ceph RGW
+16.2): its answer, of up to a thousand parts, is held to less.
+
 Botocore has no event between the head of an answer and its body, so the sending itself is wrapped.
 """
 
 from __future__ import annotations
 
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 
@@ -23,6 +27,8 @@ __all__ = ["MAX_ANSWER", "watch"]
 
 MAX_ANSWER: Final = 64 * 1024 * 1024
 """Bytes of the longest answer that is taken for one."""
+_SHORTER: Final = {"attributes": 1024 * 1024}
+"""The same by the question, as the query of the URL has it."""
 
 
 def watch(client: Any, seconds: float | None = None) -> None:  # noqa: ANN401 - any boto3 client
@@ -48,7 +54,7 @@ def watch(client: Any, seconds: float | None = None) -> None:  # noqa: ANN401 - 
                 del response.headers[name]
         if not streamed or response.status_code >= 300:
             try:
-                response._content = _read(response.raw)  # noqa: SLF001 - where botocore itself keeps it
+                response._content = _read(response.raw, _longest(request.url))  # noqa: SLF001 - where botocore itself keeps it
             # As botocore's own reading has them, so that it sends again what it would have sent again.
             except urllib3.exceptions.ReadTimeoutError as error:
                 raise ReadTimeoutError(endpoint_url=request.url, error=error) from error
@@ -66,14 +72,18 @@ def watch(client: Any, seconds: float | None = None) -> None:  # noqa: ANN401 - 
     session.send = send_and_read if seconds is None else send_in_time
 
 
-def _read(body: Any) -> bytes:  # noqa: ANN401 - urllib3's response
+def _longest(url: str) -> int:
+    return _SHORTER.get(urlsplit(url).query.partition("&")[0].rstrip("="), MAX_ANSWER)
+
+
+def _read(body: Any, longest: int) -> bytes:  # noqa: ANN401 - urllib3's response
     pieces, n_bytes = [], 0
     for piece in body.stream():
         n_bytes += len(piece)
-        if n_bytes > MAX_ANSWER:
+        if n_bytes > longest:
             body.close()
             raise NotTheService(
-                said=f"what answered sends more than {MAX_ANSWER // 2**20} MiB where a service says little"
+                said=f"what answered sends more than {longest // 2**20} MiB where a service says little"
             )
         pieces.append(piece)
     return b"".join(pieces)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress, repeat
 from typing import TYPE_CHECKING, Any, Final, TypeVar
+from weakref import WeakSet
 
 from upload_client.core import checksums
 from upload_client.core.answers import Meaning
@@ -26,7 +27,7 @@ from upload_client.s3.errors import UploadClientError
 from upload_client.s3.options import use
 from upload_client.s3.request_log import with_request_id
 from upload_client.s3.skew import clock_and_hint
-from upload_client.s3.trouble import Trouble, trouble_of
+from upload_client.s3.trouble import NotTheService, Trouble, trouble_of
 from upload_client.support.clock import SYSTEM, Clock
 
 if TYPE_CHECKING:
@@ -563,6 +564,10 @@ class Bucket:
         )
 
 
+_KNOW_NO_PARTS: Final[WeakSet[Any]] = WeakSet()
+"""The clients of stores that have answered a question about parts with an object."""
+
+
 def whole_crc32(bucket: Bucket, key: str, etag: str) -> str | None:
     """The CRC32 of a whole object, put together from those of its parts, as far as the store says these.
 
@@ -575,14 +580,15 @@ def whole_crc32(bucket: Bucket, key: str, etag: str) -> str | None:
         Base64; None where the store does not say them, or nobody here may ask.
 
     Nothing is asked about an object that was sent whole: it has no parts. A store that does not know the
-    question (Ceph RGW 16.2) takes it for a GetObject, and sends all of the object in answer.
+    question (Ceph RGW 16.2) takes it for a GetObject, and sends the object in answer: of that no more than a
+    MiB is read, once, and the store is asked no more.
 
     See https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAttributes.html
     """
-    if "-" not in etag:
+    client: Any = bucket.client
+    if "-" not in etag or client in _KNOW_NO_PARTS:
         return None
     parts: list[tuple[int, int]] = []
-    client: Any = bucket.client
     size, marker = 0, 0
     while True:
         try:
@@ -594,7 +600,9 @@ def whole_crc32(bucket: Bucket, key: str, etag: str) -> str | None:
                     PartNumberMarker=marker,
                     MaxParts=1000,
                 )
-        except StoreError:
+        except StoreError as error:
+            if isinstance(error.__cause__, NotTheService):
+                _KNOW_NO_PARTS.add(client)
             return None
         found = told.get("ObjectParts", {})
         listed = found.get("Parts", ())

@@ -34,9 +34,13 @@ _ADVICE: Final = {
     **dict.fromkeys(
         DISK_FULL, "Make room there, or name another place for what is written; then run it again."
     ),
-    **dict.fromkeys(
-        SCARCE, "Allow this process more (`ulimit -n` for files) or end other programs; then run it again."
+    errno.EMFILE: "Allow this process more open files (`ulimit -n`); then run it again.",
+    errno.ENFILE: "End other programs, or have this machine allow more open files; then run it again.",
+    errno.ENOMEM: (
+        "End other programs, or allow this process more memory (`ulimit -v`, or a limit of its container or"
+        " unit); then run it again."
     ),
+    errno.ENOBUFS: "End other programs, which have many connections open; then run it again.",
     errno.EIO: "See whether that disk is sound, or name another place for what is written; then try again.",
     errno.EROFS: "Name a place that may be written to; then run it again.",
 }

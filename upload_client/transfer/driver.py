@@ -13,7 +13,7 @@ from upload_client.core.rate import RateLimit
 from upload_client.s3.direct import DirectWire
 from upload_client.s3.multiplexer import Job
 from upload_client.s3.wire import READS, Answer, Pause, PutObject, Request, UploadPart, Wire
-from upload_client.s3.write_guard import guarded_by
+from upload_client.s3.write_guard import checking, guarded_by
 from upload_client.support.clock import Clock
 
 __all__ = ["PATIENCE", "Driver", "Stopped"]
@@ -61,7 +61,7 @@ class Driver:
             wire.turn = self._wait_for_turn
 
     def stop(self) -> None:
-        """Let nobody wait any longer, and make no further write."""
+        """Let nobody wait any longer, and make no further request, nor any again."""
         self._dead.set()
 
     def drive(self, job: Job) -> object:
@@ -87,13 +87,19 @@ class Driver:
     def _perform(self, request: Request) -> Answer:
         """Make a request, when it may be made."""
         if isinstance(request, READS):
-            return self._wire.perform(request)
+            self._check_wanted()
+            with checking(self._check_wanted):  # botocore repeats them by itself
+                return self._wire.perform(request)
         whole = not isinstance(self._wire, DirectWire)  # not piece by piece, as our own connections send
         if self._rate is not None and whole and isinstance(request, PutObject | UploadPart):
             self._pay(len(request.body))
         self._wait_for_leave()
         with guarded_by(self._may_write):
             return self._wire.perform(request)
+
+    def _check_wanted(self) -> None:
+        if self._dead.is_set():
+            raise Stopped
 
     def _pause(self, seconds: float) -> Answer:
         """Wait; no patience is left when nothing has succeeded for long, or nothing more is wanted."""

@@ -176,6 +176,7 @@ class _Way:
         self._folder = folder
         self._count = count
         self._tries: dict[Path, tuple[int, float]] = {}  # how many, and when it is due again, monotonic
+        self._since: dict[Path, float] = {}  # when this process has tried it first, monotonic
         self._n_failed = 0  # in a row
         self._not_before = 0.0
         self._unlocked = False
@@ -256,19 +257,23 @@ class _Way:
         return paths[-MOST_OUTCOMES:]
 
     def _try(self, path: Path, n_tries: int) -> bool:
-        """Whether it needs no telling any more."""
+        """Whether it needs no telling any more.
+
+        It is given up after a day of tries by one process. How old its file is says a clock that may have
+        been set meanwhile, or is that of another machine: that would end what nobody had tried for long.
+        """
+        since = self._since.setdefault(path, time.monotonic())
         try:
             why = self._tell(path.read_bytes())
-            age = time.time() - path.stat().st_mtime
         except OSError as error:
-            why, age = str(error.strerror or error), 0.0
+            why = str(error.strerror or error)
         except Exception as error:  # noqa: BLE001 - what one message raises keeps no other from being told
-            why, age = f"{type(error).__name__}: {error}", 0.0
+            why = f"{type(error).__name__}: {error}"
         if why:
             self._n_failed += 1
             if self._n_failed >= _FAILED_IN_A_ROW:  # nobody is there: it is not asked for each of them
                 self._not_before = time.monotonic() + retry_after(self._n_failed - _FAILED_IN_A_ROW + 1)
-            if age > OLDEST_OUTCOME:
+            if time.monotonic() - since > OLDEST_OUTCOME:
                 self._give_up(path, why)
                 return True
             self._count(self.name, "refused")
@@ -278,6 +283,7 @@ class _Way:
         self._n_failed, self._not_before = 0, 0.0
         self._count(self.name, "taken")
         self._tries.pop(path, None)
+        self._since.pop(path, None)
         try:
             _remember(path)
         except OSError as error:
@@ -292,6 +298,7 @@ class _Way:
         with contextlib.suppress(OSError):
             path.rename(f"{path}.given-up")
         self._tries.pop(path, None)
+        self._since.pop(path, None)
 
 
 def _remember(path: Path) -> None:
