@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
 from upload_client.core.receipt import ReceiptHead, receipt_name
+from upload_client.core.text import is_whole
 from upload_client.core.times import milliseconds
 from upload_client.core.values import value
 
@@ -316,7 +317,7 @@ def _signature(fields: Any) -> Signature:  # noqa: ANN401 - of untrusted JSON
 
 
 def _text(text: Any) -> str:  # noqa: ANN401 - of untrusted JSON
-    if not isinstance(text, str):
+    if not isinstance(text, str) or not is_whole(text):
         raise TypeError("something stands where a text is due")
     return text
 

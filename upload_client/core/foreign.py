@@ -83,13 +83,15 @@ def secrets_of_url(url: str) -> frozenset[str]:
 
 _REFERENCE: Final = re.compile(r"&(?:#([0-9]{1,7})|#x([0-9A-Fa-f]{1,6})|(lt|gt|quot|apos|amp));")
 _LAST_CHARACTER: Final = 0x10FFFF
+_SURROGATES: Final = range(0xD800, 0xE000)
 _PREDEFINED: Final = {"lt": "<", "gt": ">", "quot": '"', "apos": "'", "amp": "&"}
 
 
 def xml_text(text: str) -> str:
     """The text that stands in an element of XML, with its references as characters: ``&lt;``, ``&#39;``.
 
-    Python's own module for that loads HTTP and mail besides, and knows no numbers.
+    Python's own module for that loads HTTP and mail besides, and knows no numbers. A number that no character
+    has, such as half of one (a surrogate, ``&#xD800;``), stays the reference that it is.
 
     https://www.w3.org/TR/xml/#sec-references
     """
@@ -101,4 +103,5 @@ def _character(found: re.Match[str]) -> str:
     if name:
         return _PREDEFINED[name]
     number = int(decimal) if decimal else int(hexadecimal, 16)
-    return chr(number) if number <= _LAST_CHARACTER else found[0]
+    is_one = number <= _LAST_CHARACTER and number not in _SURROGATES
+    return chr(number) if is_one else found[0]

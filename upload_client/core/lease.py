@@ -16,7 +16,7 @@ from enum import Enum
 from typing import Any, Literal
 
 from upload_client.core.files import TRANSFER_TYPES, TransferType
-from upload_client.core.text import for_log
+from upload_client.core.text import for_log, is_whole
 
 __all__ = [
     "DEFAULT_LEASE",
@@ -206,7 +206,7 @@ def _no_key_twice(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+    return value if isinstance(value, str) and value and is_whole(value) else None
 
 
 def _seconds(value: object) -> float | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import string
 
-__all__ = ["MAX_LOGGED", "counted", "for_csv_cell", "for_log", "for_terminal", "from_csv_cell"]
+__all__ = ["MAX_LOGGED", "counted", "for_csv_cell", "for_log", "for_terminal", "from_csv_cell", "is_whole"]
 
 MAX_LOGGED = 4000
 """Characters a text in a log may have. Each takes at most 12 bytes of ASCII JSON: a record stays small."""
@@ -48,6 +48,7 @@ _CELL = "(\\A|[;\t\r\n])"
 _CALCULATES = re.compile(f"{_CELL}(?=[{_SKIPPED}]*[{_FORMULA}])")
 _DEFUSED = re.compile(f"{_CELL}'(?=[{_SKIPPED}]*[{_FORMULA}])")
 _PLAIN_START = frozenset(["", "/", ".", "_", *string.ascii_letters, *string.digits])  # of nearly every text
+_HALF = re.compile("[\ud800-\udfff]")
 _NOT_IN_CELLS = re.compile("[\x00\x1a\ud800-\udfff]")
 _ESCAPED = re.compile("\x1a([0-9a-f]{4})")
 
@@ -69,6 +70,14 @@ def for_csv_cell(text: str) -> str:
 def from_csv_cell(cell: str) -> str:
     """The text of which `for_csv_cell` made this cell."""
     return _ESCAPED.sub(lambda found: chr(int(found.group(1), 16)), _DEFUSED.sub(r"\1", cell))
+
+
+def is_whole(text: str) -> bool:
+    """Whether a text has no half of a character in it (a lone surrogate), which UTF-8 cannot hold.
+
+    JSON can spell one, and a name of a file has some that is not UTF-8 (PEP 383).
+    """
+    return text.isascii() or _HALF.search(text) is None
 
 
 def for_log(text: str, limit: int = MAX_LOGGED) -> str:

@@ -25,7 +25,7 @@ from upload_client.core.notifications import (
     subject_line,
     target_of,
 )
-from upload_client.core.text import for_log
+from upload_client.core.text import for_log, is_whole
 from upload_client.functions.base import LambdaHandler, aws
 from upload_client.functions.base.aws import ServiceError
 from upload_client.functions.errors import sentence_of
@@ -73,11 +73,8 @@ class NotificationContent(Model):
     @field_validator("subject", "message")
     @classmethod
     def _is_text(cls, text: str) -> str:
-        if not text.isascii():
-            try:
-                text.encode()
-            except UnicodeEncodeError:
-                raise ValueError("holds half a character (a lone surrogate), which cannot be sent") from None
+        if not is_whole(text):
+            raise ValueError("holds half a character (a lone surrogate), which cannot be sent")
         return text
 
     @model_validator(mode="before")

@@ -14,6 +14,7 @@ from upload_client.core.left_out import sentence
 from upload_client.core.lists import size_of
 from upload_client.core.parts import MAX_OBJECT
 from upload_client.core.paths import check_relpaths, collisions
+from upload_client.core.text import is_whole
 from upload_client.errors import InvalidIndex
 from upload_client.index.choosing import Choice
 from upload_client.index.files import (
@@ -37,7 +38,6 @@ __all__ = ["check_index"]
 
 _CRC32 = re.compile(r"[A-Za-z0-9+/]{5}[AQgw]==")  # what `crc.decode` reads
 _CRC32S = re.compile(rf"(?:{_CRC32.pattern},)+")  # many at once
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _CHUNK = 1000
 _EVERYTHING = Choice()
 
@@ -137,7 +137,7 @@ def _nothing(index: Files, source: str | Path | Mapping[str, int]) -> InvalidInd
 
 def _not_utf8(paths: Sequence[object]) -> str | None:
     """The advice about a list that is saved in another encoding."""
-    if any(isinstance(path, str) and not path.isascii() and _SURROGATE.search(path) for path in paths):
+    if any(isinstance(path, str) and not is_whole(path) for path in paths):
         return (
             "Save the list in UTF-8 (in Excel as 'CSV UTF-8', in Notepad by 'Encoding'); a file whose own"
             " name is not UTF-8 has to be renamed. Nothing was sent."
