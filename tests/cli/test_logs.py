@@ -62,6 +62,19 @@ def test_a_run_that_is_not_told_which_delivery_keeps_no_log(run, state):
     assert not state.exists()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="has no symlinks for everybody")
+def test_a_log_that_another_run_deletes_in_the_same_moment_costs_this_run_no_log(state):
+    for n in range(KEPT + 3):
+        with kept(state):
+            log.info("run %d", n)
+    gone = max(state.iterdir())
+    gone.unlink()
+    gone.symlink_to(state / "deleted meanwhile")  # is listed, and cannot be looked at
+    with kept(state):
+        log.info("the last run")
+    assert "the last run" in "".join(path.read_text() for path in state.iterdir() if path.exists())
+
+
 def test_the_last_ten_are_kept_and_nothing_else_is_touched(state):
     state.mkdir(parents=True)
     (state / "mine.log").write_text("x")

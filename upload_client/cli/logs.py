@@ -180,10 +180,18 @@ def _make_room(folder: Path) -> None:
     """Delete the logs written to longest ago, so that with a new one there are `KEPT`."""
     found = sorted(
         (path for path in folder.iterdir() if _NAME.fullmatch(path.name) and path.suffix == ".log"),
-        key=lambda path: path.stat().st_mtime,
+        key=_written_at,
         reverse=True,
     )
     for path in found[KEPT - 1 :]:
         for each in (path, path.with_name(f"{path.name}.1")):
             with contextlib.suppress(OSError):
                 each.unlink()
+
+
+def _written_at(path: Path) -> float:
+    """When a log was written to, Unix seconds; of one that another process has just deleted, long ago."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
