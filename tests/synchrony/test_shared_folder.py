@@ -230,6 +230,19 @@ def test_a_file_that_came_at_a_time_that_tells_nothing_is_read_again(tmp_path, w
     assert is_told == (status.st_mtime_ns == moment and not whole)  # this disk may have whole seconds itself
 
 
+@pytest.mark.parametrize("hours", [-48, 0, 48])
+def test_what_a_killed_sync_has_left_is_deleted_after_a_day_of_the_file_system(shared, hours, monkeypatch):
+    """This machine's clock is so many hours ahead of it."""
+    tmp = shared.root / ".S3/tmp"
+    real, now = time.time_ns, int(time.time())
+    monkeypatch.setattr(shared_folder.time, "time_ns", lambda: real() + hours * 3600 * 10**9)
+    at(tmp / "old.part", "x", now - 25 * 3600)
+    at(tmp / "being written.part", "x", now - 23 * 3600)
+    at(tmp / "of somebody else", "x", now - 25 * 3600)
+    shared.check()
+    assert {path.name for path in tmp.iterdir()} == {"being written.part", "of somebody else"}
+
+
 # --- on the disk before it has its name
 
 

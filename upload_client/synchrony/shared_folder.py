@@ -40,6 +40,7 @@ T = TypeVar("T")
 _BLOCK: Final = 1024 * 1024
 _WAIT: Final = 60.0
 """Seconds for which a write waits for another's."""
+_LEFT_NS: Final = 24 * 3600 * 10**9  # since a file that is being written was written to
 _AT_ONCE: Final = 64  # files that are brought to the disk together
 _BYTES_AT_ONCE: Final = 64 * _BLOCK
 
@@ -224,9 +225,14 @@ class SharedFolder:
         return There(status.st_size, etag, status.st_mtime)
 
     def check(self) -> None:
-        """See `Remote`: the lock is what makes it safe."""
+        """See `Remote`: the lock is what makes it safe. What killed syncs have left goes after a day."""
         with self._locked():
-            pass
+            self._compare_clocks()
+            now_ns = time.time_ns() - self._ahead_ns
+            for left in self._own("tmp").glob("*.part"):
+                with contextlib.suppress(OSError):
+                    if now_ns - left.lstat().st_mtime_ns > _LEFT_NS:
+                        left.unlink()
 
     def told_md5(self, there: There) -> str | None:  # noqa: ARG002 - a directory knows none
         """See `Remote`."""
