@@ -196,6 +196,7 @@ class MessageCode(StrEnum):
     INDEX_READ = "index_read", "which list of files was taken, and what in it is not used"
     KEYS_IN_FILE = "keys_in_file", "keys lie in a file in plain text"
     LEFT_OUT = "left_out", "with `-v`: a file or folder that is no part of the delivery, and why"
+    LISTING = "listing", "how many objects the landing bucket has listed so far, where that takes long"
     LOG_NOT_CLOSED = "log_not_closed", "the last records did not reach this run's log"
     LOG_UNREADABLE = "log_unreadable", "one side could not read lines of the other's log"
     NAMES_ALIKE = "names_alike", "names that some file systems take for one"

@@ -179,7 +179,8 @@ def survey(run: Run, epoch: int, check: Callable[[], None] | None = None) -> Sur
         now = run.clock.monotonic()
         if now - told_at >= _TOLD_EVERY:
             told_at = now
-            run.tell(f"listing the landing bucket: {counted(n, 'object')} so far", "info")
+            so_far = f"listing the landing bucket: {counted(n, 'object')} so far"
+            run.message(so_far, "info", MessageCode.LISTING)
 
     def look() -> Survey:
         # A new one for each attempt: planning moves its files.
