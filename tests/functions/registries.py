@@ -87,6 +87,22 @@ class Registry:
         return answer.data if answer.status == 200 else None
 
 
+PERMISSIONS = {
+    ("GET", "manifests"): "ecr:BatchGetImage",
+    ("HEAD", "manifests"): "ecr:BatchGetImage",
+    ("PUT", "manifests"): "ecr:PutImage",
+    ("HEAD", "blobs"): "ecr:BatchCheckLayerAvailability",
+    ("GET", "blobs"): "ecr:GetDownloadUrlForLayer",
+    ("POST", "blobs/uploads"): "ecr:InitiateLayerUpload",
+    ("PATCH", "blobs/uploads"): "ecr:UploadLayerPart",
+    ("PUT", "blobs/uploads"): "ecr:CompleteLayerUpload",
+}
+"""The permission that ECR wants for a request of the registry's API.
+
+https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html
+"""
+
+
 class FakeRegistry(Registry):
     """A registry in this process, which can be broken.
 
@@ -101,6 +117,7 @@ class FakeRegistry(Registry):
         token_answer: the answer of that place; None: a token.
         realm: where it says that tokens are; empty: its own place.
         spent: tokens that it takes no more.
+        may: permissions of whoever asks, as ECR names them; None: all.
         requests: all that came: method, path, authorization.
     """
 
@@ -118,6 +135,7 @@ class FakeRegistry(Registry):
         self.token_answer: tuple[int, bytes] | None = None
         self.realm = ""
         self.spent: set[str] = set()
+        self.may: set[str] | None = None
         self.requests: list[tuple[str, str, str | None]] = []
         server = self.server = ThreadingHTTPServer(
             ("127.0.0.1", 0), type("H", (_Answers,), {"registry": self})
@@ -171,6 +189,10 @@ class _Answers(BaseHTTPRequestHandler):
         _, repository, kind, last = re.fullmatch(
             r"(/v2/|/elsewhere/)(.+)/(manifests|blobs/uploads|blobs)/(.*)", url.path
         ).groups()
+        needed = PERMISSIONS.get((self.command, kind), "")
+        if mine.may is not None and needed not in mine.may:
+            why = {"code": "DENIED", "message": f"the role is not authorized to perform: {needed}"}
+            return self._answer(403, json.dumps({"errors": [why]}).encode())
         if kind == "blobs/uploads":
             return self._upload(mine, repository, last, parse_qs(url.query), body, size)
         if kind == "blobs":

@@ -192,9 +192,10 @@ class _Work:
             check_receipt(job.control, job.landing, job.layout, head, sha256, job.recorder, job.clock)
             self._say("each of them was called valid by a validator")
             failpoints.reach("between:handover:landing")
-            self._copy(files)
+            copied = self._copy(files)
             failpoints.reach("between:handover:copied")
-            self._prove(files)
+            self._prove(files if copied else [])
+            self._say(f"proven: {len(files):,} files in the archive have the receipt's CRC32 and size")
             failpoints.reach("between:handover:proven")
             record = HandOver(
                 dataset=job.layout.dataset,
@@ -225,6 +226,7 @@ class _Work:
         if job.remove and record.removed_at is None:
             if before is not None:  # it was proven by another run, perhaps long ago
                 self._prove(files)
+                self._say("proven once more: they are in the archive")
             record, etag = self._begin_removing(key, record, etag)
             done = remove_named(job.landing, files, self._lock.check_held)
             if done.n_stay:
@@ -278,8 +280,12 @@ class _Work:
             )
         return record, etag
 
-    def _copy(self, files: list[NamedFile]) -> None:
-        """Copy what the archive has not, each object on the receipt's ETag and with its CRC32."""
+    def _copy(self, files: list[NamedFile]) -> bool:
+        """Copy what the archive has not, each object on the receipt's ETag and with its CRC32.
+
+        Returns:
+            Whether there was anything to copy; else each was just seen to be as it has to be.
+        """
         there = check_archive(self._job.control, self._job.layout, self._archive, files)
         right = {path for path, etag in there.items() if etag is None}
         left = [each for each in files if each.path not in right]
@@ -314,6 +320,7 @@ class _Work:
         if failures:
             raise HandOverRefused(f"{len(failures):,} files could not be copied: {_named(failures)}")
         self._say(f"copied {self._copied:,} files")
+        return len(right) < len(files)
 
     def _prove(self, files: list[NamedFile]) -> None:
         """Make sure that each object of the archive has the receipt's CRC32 and size."""
@@ -329,7 +336,6 @@ class _Work:
                 wrong.append((path, f"has CRC32 {crc32} in the archive, and {each.crc32} in the receipt"))
         if wrong:
             raise HandOverRefused(f"{len(wrong):,} files are not what the receipt says: {_named(wrong)}")
-        self._say(f"proven: {len(files):,} files in the archive have the receipt's CRC32 and size")
 
     def _write(self, record: HandOver, etag: str | None) -> tuple[HandOver, str]:
         """Write the record, if nobody else has."""
@@ -469,11 +475,13 @@ def check_archive(
     """
     there = {info.key: (info.size, info.etag) for info in repeat_while_lost(lambda: list(archive.list()))}
     found: dict[str, str | None] = {each.path: there[each.path][1] for each in files if each.path in there}
-    known = {each.path: each.crc32 for each in files if there.get(each.path, (-1, ""))[0] == each.size}
+    known = {
+        each.path: (each.size, each.crc32) for each in files if there.get(each.path, (-1, ""))[0] == each.size
+    }
     for path, info in look_at(known, archive):
         if info is None:
             del found[path]  # it was removed meanwhile
-        elif (info.crc32 or _crc32_of(archive, path, info.etag)) == known[path]:
+        elif (info.size, info.crc32 or _crc32_of(archive, path, info.etag)) == known[path]:
             found[path] = None
     others = [(path, "is there with other content") for path, etag in found.items() if etag is not None]
     before = last_hand_over(control, layout) if others else None
