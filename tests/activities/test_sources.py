@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 import types
 from pathlib import Path
@@ -152,6 +153,25 @@ def test_a_file_that_changes_while_it_is_read_is_not_read_to_its_end(tmp_path):
             more.write(b"y")
         with pytest.raises(NotDelivered, match="changed while"):
             reader.read()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no time of an inode's change")
+@pytest.mark.parametrize("modified", [True, False])
+def test_nor_is_one_whose_time_is_set_back_but_what_was_only_linked_is(tmp_path, modified):
+    file = tmp_path / "table"
+    file.write_bytes(b"x" * 3_000_000)
+    before = file.stat()
+    with DataSource(file).get_reader() as reader:
+        first = reader.read(1)
+        if modified:
+            with file.open("r+b") as more:
+                more.write(b"y")
+            os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+            with pytest.raises(NotDelivered, match="changed while"):
+                reader.read()
+        else:
+            os.link(file, tmp_path / "link")
+            assert first + reader.read() == b"x" * 3_000_000
 
 
 @pytest.mark.parametrize("kind", ["missing", "folder", "fifo"])

@@ -13,6 +13,7 @@ from synchrony.conftest import answers, books_agree, posix_only, shared, version
 from upload_client.core.synchrony import Act, Change
 from upload_client.errors import Locked, UsageError
 from upload_client.synchrony import s3
+from upload_client.synchrony.folder import Changed, Folder
 from upload_client.transfer import download
 
 
@@ -67,6 +68,50 @@ def test_deleted_twice_is_kept_twice(person, bucket):
         anna.delete("a")
         anna.sync()
     assert sorted(bucket.read(key) for key in bucket.ls(".S3/deleted/")) == [b"1", b"2"]
+
+
+def write_and_set_the_time_back(path, text):
+    """As programs do that write into a file and keep its time: exiftool -P, say."""
+    before = path.stat()
+    path.write_text(text)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no time of an inode's change")
+def test_what_is_modified_and_has_its_time_set_back_is_sent_and_never_overwritten(person, bucket):
+    anna, bert = person("Anna"), person("Bert")
+    anna.write("a", "1")
+    anna.write("linked", "1")
+    for name in ("a", "linked"):
+        os.utime(anna.folder / name, (1_784_542_272.5, 1_784_542_272.5))
+    anna.sync()
+    bert.sync()
+    (anna.folder / "linked").chmod(0o600)
+    write_and_set_the_time_back(anna.folder / "a", "2")
+    assert [path for path, _ in anna.sync().done] == ["a"]
+    assert shared(bucket)["a"] == "2"
+    bert.sync()
+    bert.sync()  # remembers what it has fetched
+    write_and_set_the_time_back(bert.folder / "a", "3")
+    anna.write("a", "4")
+    anna.sync()
+    assert bert.sync().exit_code == 3
+    assert bert.files()["a"] == "3"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no time of an inode's change")
+def test_nor_is_it_overwritten_if_that_happens_after_the_look(tmp_path):
+    folder = Folder(tmp_path)
+    path = tmp_path / "a"
+    path.write_text("1")
+    os.utime(path, (1_784_542_272.5, 1_784_542_272.5))
+    found, _, fresh = folder.look({})
+    assert not fresh
+    path.chmod(0o600)
+    folder.expect("a", found["a"])
+    write_and_set_the_time_back(path, "2")
+    with pytest.raises(Changed, match="changed meanwhile"):
+        folder.expect("a", found["a"])
 
 
 @pytest.mark.parametrize(

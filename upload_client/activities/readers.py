@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from upload_client.activities.errors import NotDelivered, missing_extra, without_secrets
+from upload_client.core import checksums
 from upload_client.errors import DeliveryError, NotReachable, UsageError
 from upload_client.support.local_file import FileRefused, LocalFile, open_inside
 
@@ -105,16 +106,18 @@ class _Local:
         self._file = file
         self._path = path
         self._at = 0
+        self._crc = 0
 
     def more(self, size: int) -> bytes:
         size = min(size, self._file.fingerprint.size - self._at)
         try:
             data = self._file.read(size, self._at) if size else b""
             if not data:
-                self._file.check_unchanged()
+                self._file.check_content(self._crc)
         except FileRefused as error:
             raise NotDelivered(f"{self._path} {error}", hint="Run it when nothing writes to it.") from None
         self._at += len(data)
+        self._crc = checksums.crc32(data, self._crc)
         return data
 
 

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import NamedTuple, Self
 
+from upload_client.core import checksums
 from upload_client.core.codes import FileCode
 
 __all__ = ["CAN_SEND_FILES", "CHANGED", "FileRange", "FileRefused", "Fingerprint", "LocalFile", "open_inside"]
@@ -34,6 +35,7 @@ _FLAGS = (
 )
 CAN_SEND_FILES = sys.platform == "linux"
 """Whether the system brings bytes of a file to a socket by itself; elsewhere it may, and in other ways."""
+_BLOCK = 512 * 1024
 _HAS_PREADV = hasattr(os, "preadv")
 
 
@@ -67,18 +69,16 @@ class LocalFile:
         fingerprint: of when it was opened.
         seen_ns: a moment just before that was last seen to hold, by this machine's clock, nanoseconds since
             1970.
-        is_touched: whether its inode has changed since it was opened, though the fingerprint holds: it was
-            given other permissions or another link, or its content was modified and its time set back.
     """
 
-    __slots__ = ("_ctime_ns", "_fd", "fingerprint", "is_touched", "path", "seen_ns")
+    __slots__ = ("_ctime_ns", "_fd", "_is_touched", "fingerprint", "path", "seen_ns")
 
     def __init__(self, path: str, fd: int, status: os.stat_result, seen_ns: int) -> None:
         self.path = path
         self._fd = fd
         self.seen_ns = seen_ns
         self.fingerprint = Fingerprint(status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev)
-        self.is_touched = False
+        self._is_touched = False
         self._ctime_ns = status.st_ctime_ns
 
     def read(self, size: int, offset: int = 0) -> bytes:
@@ -129,7 +129,25 @@ class LocalFile:
             raise FileRefused(CHANGED, FileCode.CHANGED)
         self.seen_ns = seen_ns
         if status.st_ctime_ns != self._ctime_ns:
-            self.is_touched = True
+            self._is_touched = True
+
+    def check_content(self, crc: int) -> None:
+        """Make sure of the same, and, where only its content tells, that this is its CRC32.
+
+        That is where its inode has changed and not its fingerprint: it was given other permissions or another
+        link, or it was modified and its time set back.
+
+        Raises:
+            FileRefused: It has changed.
+            OSError: It cannot be read.
+        """
+        self.check_unchanged()
+        if self._is_touched:
+            found, size = 0, self.fingerprint.size
+            for start in range(0, size, _BLOCK):
+                found = checksums.crc32(self.read(min(_BLOCK, size - start), start), found)
+            if found != crc:
+                raise FileRefused(CHANGED, FileCode.CHANGED)
 
     def fileno(self) -> int:
         """Its descriptor."""

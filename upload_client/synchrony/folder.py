@@ -40,12 +40,17 @@ _BLOCK = 1024 * 1024
 
 
 class Here(NamedTuple):
-    """A file in the folder: bytes, time of modification in ns, inode, and MD5 in hexadecimal."""
+    """A file in the folder: bytes, time of modification in ns, inode, MD5 in hexadecimal, and ctime in ns.
+
+    That is when its inode changed last: where it is another one and the rest is the same, only reading tells
+    whether the time of modification was set back (`exiftool -P` does). 0: nobody has looked since it came.
+    """
 
     size: int
     mtime_ns: int
     inode: int
     md5: str
+    ctime_ns: int = 0
 
 
 class Skipped(NamedTuple):
@@ -133,7 +138,7 @@ class Folder:
         """Find all files, and compute the MD5 of those that are not `known`.
 
         Args:
-            known: files as they were found before: whose size, time and inode are the same is not read.
+            known: files as they were found before: whose size, times and inode are the same is not read.
             ignored: which paths are left alone.
             on_progress: is told how many files were read.
 
@@ -150,8 +155,8 @@ class Folder:
         to_read: list[tuple[str, int]] = []
         for path, status in self._walk(skipped, ignored):
             before = known.get(path)
-            if before is not None and before[:3] == (status.st_size, status.st_mtime_ns, status.st_ino):
-                found[path] = before
+            if before is not None and _is_still(before, status):
+                found[path] = before if before.ctime_ns else before._replace(ctime_ns=status.st_ctime_ns)
             # A path that is known was fit when it came to be.
             elif why := check_relpath(path) or (
                 "would be the folder of the tables on other machines" if leads_into_books(path) else None
@@ -247,13 +252,14 @@ class Folder:
                 after = os.fstat(fd)
         except OSError as error:
             return _unreadable(path, "cannot be read", error), False
-        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        if any(getattr(before, name) != getattr(after, name) for name in _TOLD_BY):
             return Skipped(path, "is being written", FileCode.CHANGED), False
         is_fresh = settled_mtime(after.st_mtime_ns, seen_ns) is None
-        return Here(after.st_size, after.st_mtime_ns, after.st_ino, digest.hexdigest()), is_fresh
+        here = Here(after.st_size, after.st_mtime_ns, after.st_ino, digest.hexdigest(), after.st_ctime_ns)
+        return here, is_fresh
 
-    def now(self, path: str) -> tuple[int, int, int] | None:
-        """Size, time of modification and inode of a file at this moment; None: there is nothing.
+    def now(self, path: str) -> os.stat_result | None:
+        """A file at this moment; None: there is nothing.
 
         Raises:
             Changed: something that is no file is there.
@@ -264,7 +270,7 @@ class Folder:
             return None
         if not stat.S_ISREG(status.st_mode):
             raise Changed("something that is no regular file is there")
-        return status.st_size, status.st_mtime_ns, status.st_ino
+        return status
 
     def expect(self, path: str, here: Here | None) -> None:
         """Make sure that a file is what it was when it was looked at.
@@ -273,13 +279,16 @@ class Folder:
             Changed: it is not.
         """
         now = self.now(path)
-        if now == (None if here is None else here[:3]):
-            if here is None or path not in self._fresh or self.measure(path)[0] == here:
-                return
-            raise Changed("has been changed meanwhile")
         if here is None:
+            if now is None:
+                return
             raise Changed("there is a file of this name by now (or one whose name differs only by case)")
-        raise Changed("has been deleted meanwhile" if now is None else "has been changed meanwhile")
+        if now is None:
+            raise Changed("has been deleted meanwhile")
+        if _is_still(here, now) and path not in self._fresh:
+            return
+        if here[:3] != _known_by(now) or self.measure(path)[0][:4] != here[:4]:
+            raise Changed("has been changed meanwhile")
 
     def clean(self) -> None:
         """Throw away what an interrupted sync has left, but for large files that are gone on with."""
@@ -371,6 +380,18 @@ class Folder:
 
 def _unreadable(path: str, what: str, error: OSError) -> Skipped:
     return Skipped(path, f"{what}: {error.strerror}", code_of_errno(error.errno))
+
+
+_TOLD_BY: Final = ("st_size", "st_mtime_ns", "st_ctime_ns")
+
+
+def _known_by(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_size, status.st_mtime_ns, status.st_ino
+
+
+def _is_still(here: Here, status: os.stat_result) -> bool:
+    """Whether a file needs no reading to be known for what it was."""
+    return here[:3] == _known_by(status) and here.ctime_ns in (0, status.st_ctime_ns)
 
 
 def date_now(path: Path) -> bool:

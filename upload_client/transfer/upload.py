@@ -215,7 +215,7 @@ def send_whole(
     body, crc = _load(file, 0, size, memory, found)
     crc32 = checksums.encode(crc)
     mismatch = _mismatch(task, crc32, found.digest if found is not None else None)
-    _check_unchanged(file, crc32)  # the likelier explanation is the better message
+    file.check_content(crc)  # the likelier explanation is the better message
     if mismatch is not None:
         raise FileRefused(mismatch, FileCode.NOT_AS_INDEXED)
     sha256 = found.digest("sha256").hex() if found is not None and "sha256" in names else None
@@ -262,22 +262,6 @@ def _damage(key: str, etag: str, size: int, crc32: str) -> Steps[str | None]:
     if (read.size, read.crc32) == (size, crc32):
         return None
     return f"read back, it has {read.size:,} bytes and the CRC32 {read.crc32}; sent were {size:,} and {crc32}"
-
-
-def _check_unchanged(file: LocalFile, crc32: str) -> None:
-    """Make sure that a file is as it was when it was opened; by its CRC32, where only its content tells.
-
-    Raises:
-        FileRefused: It has changed.
-    """
-    file.check_unchanged()
-    if not file.is_touched:
-        return
-    crc, size = 0, file.fingerprint.size
-    for start in range(0, size, _BLOCK):
-        crc = checksums.crc32(file.read(min(_BLOCK, size - start), start), crc)
-    if checksums.encode(crc) != crc32:
-        raise FileRefused(CHANGED, FileCode.CHANGED)
 
 
 def _computed(task: TransferTask) -> tuple[str, ...]:
@@ -484,7 +468,7 @@ class PartedUpload(Parted):
 
     def _check(self, crc32: str) -> None:
         self._hashes.finish()
-        _check_unchanged(self._file, crc32)
+        self._file.check_content(checksums.decode(crc32))
         if mismatch := _mismatch(self.task, crc32, self._digest):
             raise FileRefused(mismatch, FileCode.NOT_AS_INDEXED)
 

@@ -19,6 +19,7 @@ from faults.proxy import Proxy, answer, corrupt_answer, cut_answer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from upload_client.core import checksums
 from upload_client.core.data_sync import Facts
 from upload_client.errors import DeliveryError, UsageError
 from upload_client.functions.data_sync import local, plan, removal, to_local, to_s3
@@ -699,6 +700,57 @@ def test_a_move_deletes_no_file_that_is_modified_again_at_the_same_time(
     monkeypatch.setattr(module, "remove_source", real)
     assert world.sync(source, target, retain_source_data=False).moved == 1
     assert world.files("src") == {}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no time of an inode's change")
+def test_a_file_that_is_modified_while_it_is_copied_is_no_mixture_though_its_time_is_set_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = world.write("src/a", "1" * 3_000_000)
+    real, left = checksums.crc32, ["once"]
+
+    def reading(block, crc=0):
+        if left:
+            left.clear()
+            before = file.stat()
+            file.write_text("2" * 3_000_000)
+            os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+        return real(block, crc)
+
+    monkeypatch.setattr(checksums, "crc32", reading)
+    with pytest.raises(SyncFailed, match="changed while it was copied"):
+        world.sync(world.path("src/"), world.path("dst/"))
+    assert world.files("dst") == {}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no time of an inode's change")
+@pytest.mark.parametrize("to", ["s3", "another disk"])
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_move_deletes_no_file_that_is_modified_and_whose_time_is_set_back(
+    world: World, to: str, kept: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = world.path("src/"), (world.uri if to == "s3" else world.path)("dst/")
+    file, linked = world.write("src/a", "1"), world.write("src/linked", "1")
+    long_ago = int(time.time()) - 4000.123
+    if kept:
+        world.sync(source, target)
+    for path in (file, linked):
+        os.utime(path, (long_ago, long_ago))
+    if to == "another disk":
+        monkeypatch.setattr(to_local, "device_of", lambda path: hash(Path(path).name))
+    real = module.remove_source
+
+    def later(*args, **options):
+        before = file.stat()
+        file.write_text("2")
+        os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+        linked.chmod(0o600)  # its content is the same
+        real(*args, **options)
+
+    monkeypatch.setattr(module, "remove_source", later)
+    assert world.sync(source, target, retain_source_data=False).moved == 1
+    assert world.files("src") == {"a": "2"}
+    assert any("changed meanwhile" in line for line in world.warnings)
 
 
 def test_a_move_never_deletes_what_its_destination_has_but_a_link_to(world: World) -> None:

@@ -107,7 +107,7 @@ def copy_file(here: str, there: str, not_before_ns: int) -> Confirmed:
             while block := out.read(_BLOCK):
                 again = checksums.crc32(block, again)
             after = os.stat(here)
-            _check_copy(crc, again, before, after)
+            _check_copy(here, crc, again, before, after)
             shutil.copymode(here, temporary)
             if os.name == "posix":  # as long as it is claimed: who claims it next finds another name
                 os.replace(temporary, there)
@@ -152,10 +152,13 @@ def bring_names_to_disk(paths: Iterable[str], root: str) -> None:
                     raise problem
 
 
-def _check_copy(crc: int, again: int, before: os.stat_result, after: os.stat_result) -> None:
+def _check_copy(here: str, crc: int, again: int, before: os.stat_result, after: os.stat_result) -> None:
     if again != crc:
         raise OSError(errno.EIO, "what was written reads otherwise")
-    if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+    same = (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    if same and after.st_ctime_ns != before.st_ctime_ns:  # its time may have been set back
+        same = crc32_of(here) == checksums.encode(crc)
+    if not same:
         raise OSError(errno.EAGAIN, "it was changed while it was copied")
 
 

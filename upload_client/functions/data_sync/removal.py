@@ -93,11 +93,14 @@ def remove_source(
             run.warn(f"{for_terminal(whole)} stays: the destination has nothing but a link to the source")
             continue
         same = status.st_size == facts.size and status.st_mtime == facts.modified
-        # It may have been written so shortly before it was sent or compared that its time does not tell.
+        # It may have been written so shortly before it was sent or compared that its time does not tell; nor
+        # does it where the inode was touched since: the time may have been set back.
+        began_ns = int(run.began * 1e9)
+        is_touched = settled_mtime(status.st_ctime_ns, began_ns) is None
         if known is None:
-            if same and settled_mtime(status.st_mtime_ns, int(run.began * 1e9)) is None:
+            if same and (is_touched or settled_mtime(status.st_mtime_ns, began_ns) is None):
                 same = _is_there(source, target, Item(path, facts, facts_of(target, [path]).get(path)))
-        elif known.mtime_ns is not None:
+        elif known.mtime_ns is not None and not is_touched:
             same = same and status.st_mtime_ns == known.mtime_ns
         else:  # without a CRC32 it was renamed: this one has come since then
             same = same and bool(known.crc32) and crc32_of(whole) == known.crc32
