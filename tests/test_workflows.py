@@ -69,6 +69,13 @@ def test_no_workflow_may_write_more_than_it_says(name):
         assert job["timeout-minutes"] <= 180
 
 
+@pytest.mark.parametrize("name", sorted(WORKFLOWS))
+def test_no_step_finds_the_token_of_the_checkout(name):
+    checkouts = [step for step in steps(name) if step.get("uses", "").startswith("actions/checkout@")]
+    assert checkouts
+    assert all(step["with"]["persist-credentials"] is False for step in checkouts)
+
+
 def test_all_that_a_change_must_pass_is_one_script():
     assert any(step.get("run") == "bash .ci/run" for step in steps("tests.yml"))
 
