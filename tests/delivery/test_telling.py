@@ -13,9 +13,11 @@ from upload_client import FileChanged, Health, Phase, Progress, Summary, UploadC
 from upload_client.core.files import STATES
 from upload_client.core.layout import Layout
 from upload_client.core.records import ValidatorInit
-from upload_client.delivery import startup
+from upload_client.delivery import progress, startup
+from upload_client.errors import NotReachable
 from upload_client.index import scan
 from upload_client.reports.state_csv import COLUMNS
+from upload_client.s3.bucket import AccessDenied
 
 
 def client_of(delivery, data, **options):
@@ -168,3 +170,25 @@ def test_a_validator_that_names_no_document_tells_of_a_change_only_if_it_would_h
     monkeypatch.setattr(startup, "sha256_of", lambda *_: "ab" * 32)
     startup._tell_of_other_expectations(connected)
     assert told == ["expectations_changed"] * is_told
+
+
+@pytest.mark.parametrize(
+    ("trouble", "code"),
+    [
+        (None, None),
+        (NotReachable("nobody answers"), "not_reachable"),
+        (AccessDenied("no"), "access_denied"),
+        (OSError("odd"), "unexpected"),
+    ],
+)
+def test_what_keeps_the_lock_from_being_written_has_a_code_beside_its_sentence(trouble, code):
+    calm = SimpleNamespace(trouble=None)
+    watch = SimpleNamespace(gone=None, validator_id="v", unheard_for=1.0, awaited=False)
+    health = progress.health(
+        SimpleNamespace(trouble=trouble, lease_left=9.0),
+        calm,
+        SimpleNamespace(trouble=None, watch=watch),
+        silence=60.0,
+        seconds=3.0,
+    )
+    assert (health.trouble, health.trouble_code) == (trouble and str(trouble), code)

@@ -105,8 +105,12 @@ def health(
         validator_heard=None if watch.validator_id is None else watch.unheard_for,
         trouble=None if trouble is None else str(trouble),
         seconds=seconds,
-        trouble_code=None if trouble is None else getattr(trouble, "code", DeliveryError.code),
+        trouble_code=None if trouble is None else _code_of(trouble),
     )
+
+
+def _code_of(trouble: Exception) -> str:
+    return trouble.code if isinstance(trouble, DeliveryError) else DeliveryError.code
 
 
 def problems(ledger: FileLedger) -> tuple[Problem, ...]:
