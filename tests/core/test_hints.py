@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
+from pathlib import Path
+
 import pytest
 
-from upload_client.core.hints import complete, place_of
+from upload_client.core.hints import complete, install, place_of
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(
@@ -58,3 +64,15 @@ def test_other_commands_stay_as_they_are(hint):
 
 def test_where_no_delivery_was_named_nothing_is_added():
     assert complete("`upload-client check`", ["--sandbox"]) == "`upload-client check`"
+
+
+def test_what_is_to_be_installed_is_an_extra_that_there_is():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    assert install("serve,dask") == "Install it: pip install 'upload-client[serve,dask]'."
+    named = set()
+    for path in (ROOT / "upload_client").rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        for found in re.findall(r"upload-client\[([\w,-]+)\]|install\(\"([\w,-]+)\"", text):
+            named.update(",".join(found).strip(",").split(","))
+    assert named
+    assert named <= extras.keys()

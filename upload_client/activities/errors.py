@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from urllib.parse import quote
 
 from upload_client.core.exits import ExitCode
+from upload_client.core.hints import install
 from upload_client.core.text import for_terminal
 from upload_client.errors import DeliveryError, UsageError
 
@@ -26,8 +27,7 @@ class NotDelivered(DeliveryError):
 
 def missing_extra(what: str, extra: str) -> UsageError:
     """The error for something that needs an extra which is not installed."""
-    command = f"pip install 'upload-client[{extra}]'"
-    return UsageError(f"{what} needs what is not installed: {command}", hint=command)
+    return UsageError(f"{what} needs a library that is not installed", hint=install(extra))
 
 
 def without_secrets(text: object, secrets: Iterable[str | None]) -> str:

@@ -40,6 +40,7 @@ from upload_client.aws.auth import (
     name_session,
 )
 from upload_client.core.answers import Meaning
+from upload_client.core.hints import install
 from upload_client.core.preflight import advice
 from upload_client.core.text import for_log
 from upload_client.core.trust import is_loopback
@@ -110,9 +111,8 @@ class OidcLogin:
         try:
             from oauthlib.oauth2 import DeviceClient  # noqa: PLC0415 - an extra
         except ImportError:
-            raise SettingsError(
-                'auth = "oidc" needs what is not installed', hint="pip install 'upload-client[oidc]'"
-            ) from None
+            why = 'auth = "oidc" needs oauthlib, which is not installed'
+            raise SettingsError(why, hint=install("oidc")) from None
         self._settings = settings
         self._prompt, self._clock, self._patience = prompt, clock, patience
         self._issuer = settings.oidc_issuer or ""

@@ -7,6 +7,7 @@ from concurrent.futures import Executor
 from contextlib import contextmanager
 from typing import Any
 
+from upload_client.core.hints import install
 from upload_client.core.text import for_terminal
 from upload_client.errors import UsageError
 
@@ -29,7 +30,7 @@ def dask_executor(address: str) -> Iterator[tuple[Executor, int]]:
     try:
         import distributed  # noqa: PLC0415 - an extra, and slow to import
     except ImportError:
-        raise UsageError("--dask needs Dask", hint="Install it: pip install 'upload-client[dask]'") from None
+        raise UsageError("--dask needs Dask, which is not installed", hint=install("dask")) from None
     if not address.startswith(("tcp://", "tls://", "ucx://", "ws://", "wss://")):
         # Dask would say so only after a minute.
         raise UsageError(f"{for_terminal(address)!r} is no address of a Dask scheduler: tcp://host:8786")

@@ -6,10 +6,19 @@ import re
 import shlex
 from collections.abc import Callable, Sequence
 
-__all__ = ["complete", "place_of"]
+__all__ = ["complete", "install", "place_of"]
 
 _COMMAND = re.compile(r"`upload-client (check|receipt|status|unlock)((?: [^`]*)?)`")
 _NAMING = ("--profile", "--dataset", "--delivery-id")
+
+
+def install(extra: str) -> str:
+    """Say what to do where a library is not installed.
+
+    Args:
+        extra: the one that brings it; several with commas between.
+    """
+    return f"Install it: pip install 'upload-client[{extra}]'."
 
 
 def place_of(words: Sequence[str]) -> tuple[str, ...]:

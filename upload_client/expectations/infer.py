@@ -14,6 +14,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from upload_client.core.hints import install
 from upload_client.core.text import counted, for_terminal
 from upload_client.errors import UsageError
 from upload_client.expectations.content import LIBRARIES, is_installed, judge
@@ -310,8 +311,8 @@ def _drafts_of(
     library = LIBRARIES[kind]
     if kind not in ("json", "jsonl") and not is_installed(library):
         raise UsageError(
-            f"what {kind} files hold cannot be learned without {library}",
-            hint="pip install 'upload-client[formats]'",
+            f"what {kind} files hold cannot be learned without {library}, which is not installed",
+            hint=install("formats"),
         )
     by_folder: dict[str, Seen] = {}
     for path, _ in files:

@@ -12,6 +12,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from upload_client.core.codes import FileCode, code_of_errno
+from upload_client.core.hints import install
 from upload_client.core.text import for_log
 from upload_client.errors import DeliveryError, UsageError
 from upload_client.support.own_limits import advice
@@ -66,7 +67,7 @@ class Unanswerable(DeliveryError):
 class MissingExtra(UsageError):
     """A library that functions stand on is not installed."""
 
-    hint = "Install it: pip install 'upload-client[functions]'."
+    hint = install("functions")
 
 
 def told(error: ValidationError) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from upload_client.core.hints import install
 from upload_client.core.lists import boolean, columns_of, plain_path
 from upload_client.errors import InvalidIndex, UsageError
 from upload_client.index.choosing import LeftOut
@@ -156,8 +157,8 @@ def _by_protocol(given: FileIndex) -> pd.DataFrame:
         from pandas.api.interchange import from_dataframe  # noqa: PLC0415 - rarely needed, and going out of use
     except ImportError:
         raise UsageError(
-            f"to take a {type(given).__name__} as a file index, pyarrow is needed",
-            hint="Install it with pip install 'upload-client[formats]', or make a pandas.DataFrame of it.",
+            f"to take a {type(given).__name__} as a file index needs pyarrow, which is not installed",
+            hint=f"{install('formats')} Or make a pandas.DataFrame of it.",
         ) from None
     try:
         with warnings.catch_warnings(

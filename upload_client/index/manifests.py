@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 from urllib.parse import quote, unquote_plus
 
 from upload_client.core import checksums
+from upload_client.core.hints import install
 from upload_client.core.lists import parse_sum
 from upload_client.core.manifests import (
     FORMATS,
@@ -287,8 +288,7 @@ def _read_parquet(file: BinaryIO, where: str, plain: Callable[[str], str]) -> Ma
         import pyarrow.parquet as pq  # noqa: PLC0415
     except ImportError:
         raise UsageError(
-            f"to read {where}, pyarrow is needed",
-            hint="Install it with pip install 'upload-client[formats]'.",
+            f"to read {where} needs pyarrow, which is not installed", hint=install("formats")
         ) from None
     from upload_client.index.given import from_arrow  # noqa: PLC0415 - imports pandas
 
@@ -538,8 +538,7 @@ def _write_parquet(files: Files, path: Path, check: _Check) -> None:
         import pyarrow.parquet as pq  # noqa: PLC0415
     except ImportError:
         raise UsageError(
-            f"to write {shown(path)}, pyarrow is needed",
-            hint="Install it with pip install 'upload-client[formats]'.",
+            f"to write {shown(path)} needs pyarrow, which is not installed", hint=install("formats")
         ) from None
     schema = pa.schema([("path", pa.string()), ("checksum", pa.string()), ("size", pa.int64())])
     nothing: Sequence[None] = [None] * len(files)

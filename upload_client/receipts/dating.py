@@ -18,6 +18,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from upload_client.core.attestation import timestamp_name
 from upload_client.core.foreign import tamed
+from upload_client.core.hints import install
 from upload_client.core.layout import Layout, number
 from upload_client.core.times import from_milliseconds
 from upload_client.errors import NotReachable, UsageError
@@ -37,7 +38,6 @@ _WHOLE_SECONDS = 90.0
 MAX_ANSWER: Final = 256 * 1024
 """Bytes of a time-stamp, as far as it is read; those of authorities have some 10 KiB."""
 _SHA256 = "2.16.840.1.101.3.4.2.1"  # RFC 5754, 2.2
-_INSTALL = "pip install 'upload-client[signing]'"
 
 State = Literal["undated", "not checked", "dated", "refused"]
 
@@ -243,6 +243,6 @@ def _library() -> Any:  # noqa: ANN401 - a module
     except ImportError:
         raise UsageError(
             "time-stamps need the library rfc3161-client, which is not installed here",
-            hint=f"Install it: {_INSTALL}",
+            hint=install("signing"),
         ) from None
     return rfc3161_client

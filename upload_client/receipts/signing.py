@@ -30,6 +30,7 @@ from upload_client.core.attestation import (
     pre_authentication,
     why_not_of,
 )
+from upload_client.core.hints import install
 from upload_client.core.receipt import ReceiptHead
 from upload_client.errors import UsageError
 from upload_client.s3.bucket import store_errors
@@ -60,7 +61,6 @@ __all__ = [
 _MAX_KEYS = 64 * 1024
 _KMS_RAW = 4096  # bytes, https://docs.aws.amazon.com/kms/latest/APIReference/API_Sign.html
 _PEM = re.compile(r"-----BEGIN PUBLIC KEY-----.*?-----END PUBLIC KEY-----", re.DOTALL)
-_INSTALL = "pip install 'upload-client[signing]'"
 
 
 _FORMS = (  # of a SubjectPublicKeyInfo: its first bytes, and how many it has
@@ -361,6 +361,6 @@ def _serialization() -> Any:  # noqa: ANN401 - a module
     except ImportError:
         raise LibraryNeeded(
             "signatures need the library cryptography, which is not installed here",
-            hint=f"Install it: {_INSTALL}",
+            hint=install("signing"),
         ) from None
     return keys

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 import upload_client
+from upload_client.core.hints import install
 from upload_client.errors import UsageError
 
 __all__ = ["FUNCTION_LAYERS", "LAYERS", "RUNTIME", "Content", "default_name", "lambda_zip", "modules"]
@@ -78,7 +79,7 @@ def modules(what: Content = "validator") -> dict[str, bytes]:
         if spec is None or spec.origin is None:
             raise UsageError(
                 f"the zip holds {library}, which is not installed here",
-                hint=f"Install it: pip install 'upload-client[{what}]'.",
+                hint=install("functions" if what == "functions" else "receiver"),
             )
         folder = Path(spec.origin).parent
         for path in folder.rglob("*.py"):

@@ -23,6 +23,7 @@ import boto3
 import botocore.session
 from botocore.config import Config
 
+from upload_client.core.hints import install
 from upload_client.core.layout import check_name
 from upload_client.errors import DeliveryError
 from upload_client.settings import Settings, load_settings, with_parameter
@@ -141,10 +142,7 @@ class Sandbox:
 
     def __enter__(self) -> Self:
         if importlib.util.find_spec("moto") is None or importlib.util.find_spec("flask") is None:
-            raise DeliveryError(
-                "the sandbox needs moto, which is not installed: pip install 'upload-client[sandbox]'",
-                hint="pip install 'upload-client[sandbox]'",
-            )
+            raise DeliveryError("the sandbox needs moto, which is not installed", hint=install("sandbox"))
         if self._profile_out is not None:
             check_free(self._profile_out, "sandbox", force=self._force)
         with ExitStack() as exit_stack:

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from upload_client.core.hints import install
 from upload_client.errors import UsageError
 
 __all__ = ["hold"]
@@ -21,10 +22,8 @@ def hold(path: Path, seconds: float = 0.0) -> Iterator[bool]:
     try:
         from filelock import FileLock, Timeout  # noqa: PLC0415 - the extra
     except ImportError:
-        command = "pip install 'upload-client[synchrony]'"
-        raise UsageError(
-            f"to keep a folder in sync needs what is not installed: {command}", hint=command
-        ) from None
+        why = "to keep a folder in sync needs filelock, which is not installed"
+        raise UsageError(why, hint=install("synchrony")) from None
     lock = FileLock(path, timeout=seconds)
     try:
         lock.acquire()

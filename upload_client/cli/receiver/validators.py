@@ -21,6 +21,7 @@ from upload_client.cli.receiver.options import (
     sample_option,
     say,
 )
+from upload_client.core.hints import install
 from upload_client.core.layout import MAX_SHARDS
 
 __all__ = ["serve", "validate"]
@@ -143,9 +144,8 @@ def serve(*, configuration: Path) -> int:
     except ImportError as error:
         if error.name is None or not error.name.startswith(("prometheus_client", "filelock")):
             raise
-        raise UsageError(
-            f"{error.name} is not installed", hint="pip install 'upload-client[serve]'"
-        ) from None
+        why = f"receiver serve needs {error.name}, which is not installed"
+        raise UsageError(why, hint=install("serve")) from None
     from platformdirs import user_state_path  # noqa: PLC0415
 
     found = read_configuration(configuration)

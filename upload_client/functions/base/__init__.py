@@ -5,9 +5,7 @@ from importlib.util import find_spec
 from upload_client.functions.errors import HandlerNotAllowed, InvalidRequest, MissingExtra
 
 if find_spec("aws_lambda_powertools") is None:
-    raise MissingExtra(
-        "functions need aws-lambda-powertools, which is not installed: pip install 'upload-client[functions]'"
-    )
+    raise MissingExtra("functions need aws-lambda-powertools, which is not installed")
 
 from upload_client.functions.base.handler import LambdaHandler
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from upload_client.control.identity import new_agent_id
+from upload_client.core.hints import install
 from upload_client.core.layout import Layout
 from upload_client.core.text import for_log
 from upload_client.errors import NotReachable, UsageError
@@ -109,9 +110,8 @@ class Cluster:
         try:
             import distributed  # noqa: PLC0415, F401 - an extra
         except ImportError:
-            raise UsageError(
-                "distributed is not installed", hint="pip install 'upload-client[serve,dask]'"
-            ) from None
+            why = "a Dask cluster needs distributed, which is not installed"
+            raise UsageError(why, hint=install("serve,dask")) from None
         self._address = address
         self._name = f"upload-client-stop-{secrets.token_hex(8)}"
         self._lock = threading.Lock()
