@@ -16,7 +16,7 @@ import shutil
 import tempfile
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -76,6 +76,11 @@ _PART = 16
 _THRESHOLD = 100
 _SMALL = 48
 _PAUSES = [2.0, 12.0, 25.0, 45.0]
+
+
+def _each_here(call: Callable[[Any], Any], items: Iterable[Any], *_: object) -> Generator[Any]:
+    """As `aside_each`: in the caller's own task."""
+    return (call(item) for item in items)
 
 
 def _no_real_wait(noted: list[str]) -> Callable[..., bool]:
@@ -756,13 +761,9 @@ class World:
                             pipeline,
                         )
                     ),
-                    (
-                        log,
-                        "concurrent",
-                        SimpleNamespace(futures=SimpleNamespace(ThreadPoolExecutor=scheduling.Pool)),
-                    ),
-                    (startup.make_plan.__globals__, "ThreadPoolExecutor", scheduling.Pool),
-                    (final_check, "ThreadPoolExecutor", scheduling.Pool),
+                    (log, "aside_each", _each_here),
+                    (startup.make_plan.__globals__, "aside_each", _each_here),
+                    (final_check, "aside_each", _each_here),
                     (client_module, "LOOK_EVERY", 1.0),
                     (run_module, "LOOK_EVERY", 1.0),
                     (startup, "LOOK_EVERY", 1.0),

@@ -6,7 +6,6 @@ one append in flight, repeated with identical bytes until its fate is known; rea
 
 from __future__ import annotations
 
-import concurrent.futures
 import contextlib
 import hashlib
 import itertools
@@ -14,7 +13,7 @@ import logging
 import math
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 
 from upload_client.core.history import Life
@@ -44,7 +43,7 @@ from upload_client.s3.bucket import (
     repeat_while_lost,
 )
 from upload_client.s3.write_guard import guarded_by
-from upload_client.support.background import Background
+from upload_client.support.background import Background, aside_each
 from upload_client.support.clock import SYSTEM, Clock
 
 __all__ = ["AT_ONCE_SECONDS", "MAX_STRANGE", "READ_BUDGET", "LogReader", "LogWriter", "last_epoch"]
@@ -589,7 +588,7 @@ class LogReader:
         broken = None
         try:
             entries, more = self._behind(READ_BUDGET if budget is None else budget)
-            with self._contents(entries) as contents:
+            with contextlib.closing(self._contents(entries)) as contents:
                 for (seq, _), data in zip(entries, contents, strict=True):
                     segments.append(self.chain.accept(seq, data))
         except ChainBroken as error:
@@ -632,17 +631,12 @@ class LogReader:
             expected += 1
         return entries, False
 
-    @contextlib.contextmanager
-    def _contents(self, entries: list[tuple[int, ObjectInfo | None]]) -> Iterator[Iterable[bytes]]:
+    def _contents(self, entries: list[tuple[int, ObjectInfo | None]]) -> Generator[bytes]:
         """Read segments: in order for whoever takes them, several at once where there are many."""
         if len(entries) <= _SEQUENTIAL or self._fetchers == 1:
-            yield map(self._fetch, entries)
-            return
-        pool = concurrent.futures.ThreadPoolExecutor(self._fetchers, thread_name_prefix="fetch log")
-        try:
-            yield pool.map(self._fetch, entries)
-        finally:
-            pool.shutdown(cancel_futures=True)
+            yield from map(self._fetch, entries)
+        else:
+            yield from aside_each(self._fetch, entries, self._fetchers, "fetch log")
 
     def _fetch(self, entry: tuple[int, ObjectInfo | None]) -> bytes:
         seq, info = entry

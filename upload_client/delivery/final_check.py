@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 from upload_client.core.codes import FileCode
 from upload_client.core.columns import in_one_piece
@@ -12,6 +12,7 @@ from upload_client.core.files import FileLedger
 from upload_client.s3.bucket import Bucket, pages_of
 from upload_client.s3.unfinished import abort, unfinished_uploads
 from upload_client.s3.write_guard import guarded_by
+from upload_client.support.background import aside_each
 
 __all__ = ["abort_unfinished", "not_in_place"]
 
@@ -42,8 +43,10 @@ def not_in_place(ledger: FileLedger, landing: Bucket) -> list[tuple[int, str, Fi
         _log.warning(
             "%d files are not in the listing of the landing bucket: each is asked for", len(unlisted)
         )
-        with ThreadPoolExecutor(_LOOKS, "final check") as pool:
-            heads = pool.map(lambda row: landing.head(ledger.relpath(row), checksum=False), unlisted)
+        heads = aside_each(
+            lambda row: landing.head(ledger.relpath(row), checksum=False), unlisted, _LOOKS, "final check"
+        )
+        with contextlib.closing(heads):
             for row, head in zip(unlisted, heads, strict=True):
                 if head is not None:
                     found[row] = 2 if ledger.are_in_place([row], [head.etag])[0] else 1

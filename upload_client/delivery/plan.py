@@ -7,12 +7,12 @@ checksum or an object's.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from array import array
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import cast
 
@@ -25,6 +25,7 @@ from upload_client.core.resume import GONE, Landed, Local, Need, Reason, decide,
 from upload_client.core.uploads import kept_mtime, settled_mtime
 from upload_client.s3.bucket import Bucket, StoreError, pages_of, repeat_while_lost
 from upload_client.s3.unfinished import unfinished_uploads
+from upload_client.support.background import aside_each
 from upload_client.support.file_names import on_disk
 from upload_client.support.local_file import FileRefused
 from upload_client.transfer.dataroot import DataRoot
@@ -119,10 +120,11 @@ def make_plan(
     undecided = survey.look()
     if undecided:
         survey.landed_crc32 = landed_crc32()
-    with ThreadPoolExecutor(max(n_threads, 1), "plan") as pool:
-        for first in range(0, len(undecided), _BATCH):
-            batch = undecided[first : first + _BATCH]
-            for (row, _), answer in zip(batch, pool.map(survey.find_out, batch), strict=True):
+    for first in range(0, len(undecided), _BATCH):
+        batch = undecided[first : first + _BATCH]
+        answers = aside_each(survey.find_out, batch, max(n_threads, 1), "plan")
+        with contextlib.closing(answers):
+            for (row, _), answer in zip(batch, answers, strict=True):
                 survey.settle(row, *answer)
     return survey.plan()
 

@@ -1,4 +1,4 @@
-"""Daemon threads: one that calls a `step` whenever it is due, and no more; and one for a single call.
+"""Daemon threads: one that calls a `step` whenever it is due, one for a single call, some for many calls.
 
 All work of the first is in the step, which raises nothing, so that it can be driven without a thread as well.
 """
@@ -6,12 +6,13 @@ All work of the first is in the step, which raises nothing, so that it can be dr
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future
 from typing import TypeVar
 
-__all__ = ["Background", "aside"]
+__all__ = ["Background", "aside", "aside_each"]
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -27,6 +28,57 @@ def aside(call: Callable[[], T], name: str) -> Future[T]:
 
     threading.Thread(target=run, name=name, daemon=True).start()
     return future
+
+
+def aside_each(call: Callable[[S], T], items: Iterable[S], n: int, name: str) -> Generator[T]:
+    """Make a call for each item, up to `n` at a time, in daemon threads of this name; results in order.
+
+    Whoever takes no more of them waits for none: calls that are under way go on by themselves, and keep no
+    process from ending, as those of Python's own pools do.
+
+    Args:
+        call: is made in any order; whatever it raises is raised where its result is due.
+        items: taken at once.
+        n: at least 1.
+        name: of the threads.
+    """
+    given = list(items)
+    changed = threading.Condition()
+    following = iter(range(len(given)))
+    ended: dict[int, Future[T]] = {}
+    is_over = False
+
+    def work() -> None:
+        while True:
+            with changed:
+                at = None if is_over else next(following, None)
+            if at is None:
+                return
+            future: Future[T] = Future()
+            try:
+                future.set_result(call(given[at]))
+            except BaseException as error:  # noqa: BLE001 - it is raised where the result is asked for
+                future.set_exception(error)
+            with changed:
+                ended[at] = future
+                changed.notify_all()
+
+    try:
+        for _ in range(min(n, len(given))):
+            try:
+                threading.Thread(target=work, name=name, daemon=True).start()
+            except RuntimeError:  # the system gives no more: what there are do it all
+                work()
+                break
+        for at in range(len(given)):
+            with changed:
+                while at not in ended:
+                    changed.wait()
+                future = ended.pop(at)
+            yield future.result()
+    finally:
+        with changed:
+            is_over = True
 
 
 class Background:
