@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import re
 import subprocess
@@ -19,26 +20,7 @@ from upload_client.core.exits import ExitCode
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize(
-    "words",
-    [["--help"], ["--version"], ["check", "--help"], ["completion", "bash"]],
-    ids=" ".join,
-)
-def test_what_needs_nothing_heavy_imports_nothing_heavy(words):
-    """Pandas and boto3 take a second; pydantic, rich and our own rules some tens of milliseconds."""
-    program = f"""
-import sys
-from upload_client.cli.app import main
-code = main({words})
-heavy = set("pandas numpy boto3 botocore pydantic rich isal moto upload_client.errors".split())
-heavy |= set("apscheduler sqlalchemy tenacity requests paramiko upload_client.activities".split())
-heavy |= set("filelock pathspec upload_client.synchrony".split())
-print(sorted(heavy & set(sys.modules)), code)
-"""
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "[] 0"
-
-
+LIGHT = ["--help", "--version", "check --help", "completion bash"]
 WRONG = [
     "",
     "--dataset D --delivery-id Y --source nowhere",
@@ -58,19 +40,42 @@ WRONG = [
     "schedule check nowhere",
 ]
 
+# Pandas and boto3 take a second; pydantic, rich and our own rules some tens of milliseconds.
+HEAVY = "pandas numpy boto3 botocore rich"
+HEAVY_TOO = f"""{HEAVY} pydantic isal moto upload_client.errors apscheduler sqlalchemy tenacity requests
+paramiko upload_client.activities filelock pathspec upload_client.synchrony"""
 
-@pytest.mark.parametrize("line", WRONG)
-def test_what_is_typed_wrongly_is_told_before_anything_heavy_is_imported(line):
+
+@pytest.fixture(scope="module")
+def typed() -> dict[str, list[object]]:
+    """The exit code of each line, and what heavy modules there were after it, typed one behind the other.
+
+    In one process: where none of them has any, that is what each would have in a process of its own.
+    """
+    lines = [*((line, HEAVY_TOO) for line in LIGHT), *((line, HEAVY) for line in WRONG)]
     program = f"""
-import sys
+import json, sys
 from upload_client.cli.app import main
-code = main({line.split()})
-print(sorted(set("pandas numpy boto3 botocore rich".split()) & set(sys.modules)), code)
+found = {{}}
+for line, heavy in {lines}:
+    code = main(line.split())
+    found[line] = [code, sorted(set(heavy.split()) & set(sys.modules))]
+print("\\n" + json.dumps(found))
 """
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL
     )
-    assert done.stdout.splitlines()[-1] == "[] 2", done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("line", LIGHT)
+def test_what_needs_nothing_heavy_imports_nothing_heavy(line, typed):
+    assert typed[line] == [0, []]
+
+
+@pytest.mark.parametrize("line", WRONG)
+def test_what_is_typed_wrongly_is_told_before_anything_heavy_is_imported(line, typed):
+    assert typed[line] == [2, []]
 
 
 def commands(command: click.Command, words: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
