@@ -29,7 +29,7 @@ from upload_client.core.receipt import Delivered, encode_receipt, hashed_name
 from upload_client.core.receipt_reading import ReceiptReader
 from upload_client.index import scan
 from upload_client.receipts import store, verify
-from upload_client.receipts.store import put_receipt, sha256_of
+from upload_client.receipts.store import open_receipt, put_receipt, sha256_of
 from upload_client.receipts.verify import _by_key
 from upload_client.s3.bucket import (
     AnswerLost,
@@ -238,6 +238,23 @@ def test_a_run_that_finds_all_delivered_keeps_it_or_writes_it_where_it_is_missin
     assert client.outcome.receipt_file is None
     assert len(receipts(delivery)) == 2
     assert b'"n_files":5,' in delivery.control(receipts(delivery)[-1])
+
+
+def test_one_that_was_damaged_since_is_no_proof_and_a_run_that_finds_all_delivered_writes_another(
+    delivery: Delivery, data: Path
+) -> None:
+    """Also where its head and its end, which say what it names, are whole."""
+    first = delivered(delivery, data)
+    s3, bucket = delivery.receiver.sandbox.client("s3"), delivery.receiver.sandbox.control_bucket
+    damaged = delivery.control(KEY).replace(b'"crc32":"', b'"crc32":"A', 1)
+    s3.put_object(Bucket=bucket, Key=f"{delivery.dataset}/{delivery.delivery_id}/{KEY}", Body=damaged)
+    again = delivered(delivery, data)
+    assert again.headline.startswith("nothing to do")
+    assert receipts(delivery) == [KEY, again.receipt]
+    assert again.receipt != first.receipt
+    with open_receipt(again.receipt_file) as reader:
+        assert len(list(reader)) == 12
+    assert again.receipt_file.read_bytes() == delivery.control(again.receipt)
 
 
 def test_a_receipt_without_end_does_not_fill_the_disk(tmp_path, monkeypatch) -> None:

@@ -42,7 +42,7 @@ from upload_client.errors import (
     UsageError,
 )
 from upload_client.events import Phase, Summary
-from upload_client.receipts.store import bring_receipt, deliveries, local_copy, put_receipt, runs
+from upload_client.receipts.store import NoReceipt, bring_receipt, deliveries, local_copy, put_receipt, runs
 from upload_client.s3.bucket import AnswerLost, StoreError
 from upload_client.s3.write_guard import checking
 
@@ -169,8 +169,11 @@ def _delivered_by(run: Run) -> DeliveredBy:
     return DeliveredBy(login and hashed(login), host and hashed(host), hashed=True)
 
 
-def fetch_receipt(connected: ConnectedRun, key: str) -> None:
-    """Have the receipt of an earlier run here, too: it may have been lost, or written elsewhere."""
+def fetch_receipt(connected: ConnectedRun, key: str) -> bool:
+    """Have the receipt of an earlier run here, too: it may have been lost, or written elsewhere.
+
+    False: what lies there has been damaged since, and is none.
+    """
     run = connected.run
     try:
         connected.receipt_file, connected.receipt_sha256 = bring_receipt(
@@ -178,9 +181,12 @@ def fetch_receipt(connected: ConnectedRun, key: str) -> None:
         )
     except OSError as error:
         _tell_of_no_file(connected, key, error)
+    except NoReceipt:
+        return False
     except (StoreError, UsageError) as error:
         why = f"the receipt could not be fetched from the control bucket: {error}"
         run.message(why, "warning", MessageCode.RECEIPT_NOT_HERE)
+    return True
 
 
 def _tell_of_no_file(connected: ConnectedRun, key: str, error: OSError) -> None:

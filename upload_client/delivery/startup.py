@@ -519,17 +519,17 @@ def _see_to_the_receipt(connected: ConnectedRun) -> None:
         connected.asks_of_index = True
         return
     files = deliveries(connected.ledger, connected.history)
-    connected.receipt = run.patience(lambda: standing_receipt(places.control, places.layout, files))
-    if connected.receipt is None and connected.history.is_expected:
+    standing = run.patience(lambda: standing_receipt(places.control, places.layout, files))
+    if standing is not None and finish.fetch_receipt(connected, standing):
+        connected.receipt = standing
+        raise NothingToDoError
+    if connected.history.is_expected:
         connected.asks_of_index = True
         return
-    if connected.receipt is None:
-        write_index(connected)
-        finish.abort_unfinished_uploads(connected)
-        run.patience(connected.lock.refresh)
-        finish.write_receipt(connected)
-    else:
-        finish.fetch_receipt(connected, connected.receipt)
+    write_index(connected)
+    finish.abort_unfinished_uploads(connected)
+    run.patience(connected.lock.refresh)
+    finish.write_receipt(connected)
     raise NothingToDoError
 
 

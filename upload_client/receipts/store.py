@@ -63,6 +63,7 @@ from upload_client.support.atomic import check_free, ends_of, keep_others, namin
 
 __all__ = [
     "LocalCopy",
+    "NoReceipt",
     "bring_receipt",
     "bring_signature",
     "content",
@@ -79,6 +80,11 @@ __all__ = [
 ]
 
 _log = logging.getLogger(__name__)
+
+
+class NoReceipt(UsageError):  # noqa: N818 - as those in `upload_client.errors`
+    """A file that is no receipt."""
+
 
 BLOCK = 8 * 1024 * 1024
 """Bytes that go to S3 in one request; a larger receipt goes in parts."""
@@ -227,7 +233,7 @@ def open_receipt(path: Path) -> Iterator[ReceiptReader]:
         try:
             yield ReceiptReader(readline)
         except BadReceipt as error:
-            raise UsageError(f"{path} is no receipt that can be used: {error}", hint=_ANOTHER) from None
+            raise NoReceipt(f"{path} is no receipt that can be used: {error}", hint=_ANOTHER) from None
 
 
 @contextlib.contextmanager
@@ -462,7 +468,8 @@ def bring_receipt(control: Bucket, key: str, target: Path, *, force: bool = Fals
 
     Raises:
         StoreError: it could not be read.
-        UsageError: what lies there is no receipt; or, without `force`, what would be replaced is none.
+        NoReceipt: what lies there is none.
+        UsageError: without `force`, what would be replaced is none.
         OSError: it could not be written there.
     """
     with tempfile.TemporaryDirectory() as folder:
