@@ -384,6 +384,22 @@ def test_paths_are_listed_whole_with_folders(world: World) -> None:
     ]
 
 
+def test_an_empty_folder_that_an_object_stands_for_is_listed_and_not_counted(world: World) -> None:
+    for key in ("run1/", "run1/e/", "run1/f/", "run1/f/g/"):
+        world.put(key, "")
+    world.put("run1/f/x", "1")
+    root = world.uri("run1/")
+    found = ask("ListDataPathsHandler", {"path": root})["paths"]
+    assert found == [root + each for each in ("", "e/", "f/", "f/g/", "f/x")]
+    stats = ask("GetDataPathStatsHandler", {"path": root})
+    assert (stats["path_stats"]["object_count"], list(stats["children"])) == (1, ["f"])
+    answer = ask("RemoveDataPathsHandler", {"paths": found[:0:-1], "allow_s3": True})
+    assert answer == {
+        "size_bytes_removed": 1,
+        "paths_removed": [root + each for each in ("f/x", "f/g/", "f/", "e/")],
+    }
+
+
 def test_what_is_below_a_path_is_counted(world: World) -> None:
     fill(world)
     answer = ask("GetDataPathStatsHandler", {"path": world.uri("run1")})

@@ -60,7 +60,13 @@ class _Below(NamedTuple):
         return self.root if self.is_file else self.root + node.path
 
 
-def _below(path: str) -> _Below:
+def _below(path: str, *, with_markers: bool = False) -> _Below:
+    """Look what is below a path.
+
+    Args:
+        path: as it was given.
+        with_markers: objects that stand for folders are there as well; they are no files.
+    """
     place = place_of(path)
     if isinstance(place, S3Place):
         facts = head_s3(place)
@@ -70,7 +76,7 @@ def _below(path: str) -> _Below:
         files = (
             (key, facts.size, facts.modified)
             for key, facts in list_s3(folder.open())
-            if key and not is_marker(key, facts.size)
+            if key and (with_markers or not is_marker(key, facts.size))
         )
         return _Below(Tree(files), folder.uri, is_file=False)
     if place.is_folder or os.path.isdir(place.path) or not os.path.lexists(place.path):
@@ -129,7 +135,7 @@ class ListDataPathsHandler(LambdaHandler[ListDataPathsRequest, ListDataPathsResp
             ValueError: an expression is none.
         """
         filters = Filters(several(request.include), several(request.exclude))
-        below = _below(request.path)
+        below = _below(request.path, with_markers=True)
         paths = [
             below.whole(node)
             for node in ((below.tree.root,) if below.is_file else below.tree.walk())
