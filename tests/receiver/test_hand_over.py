@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from types import SimpleNamespace
 
@@ -82,8 +83,12 @@ def test_it_is_another_thing_than_the_receiver():
         )
 
 
-@pytest.mark.parametrize("store", ["real"], indirect=True)
-def test_a_delivery_goes_through_the_state_machine(place: Place, monkeypatch):  # noqa: F811
+@pytest.fixture
+def execute(place: Place, monkeypatch):  # noqa: F811
+    """Run the state machine for the delivery in moto; `hinder` is called before each function, with its name.
+
+    Gives the execution as it has ended, and the names of the functions that were called.
+    """
     pytest.importorskip("aws_lambda_powertools")
     from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
     from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
@@ -93,16 +98,6 @@ def test_a_delivery_goes_through_the_state_machine(place: Place, monkeypatch):  
     for name, value in place.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", place.url)
-    called = []
-
-    def invoke(parameters, **_):
-        event = json.loads(parameters["Payload"])
-        called.append(parameters["FunctionName"])
-        if called == ["hand-over", "copy"]:
-            raise RuntimeError("Lambda.ServiceException")  # is tried again
-        return {"StatusCode": 200, "Payload": handle(event)}
-
-    monkeypatch.setattr(lambda_eval_utils, "_invoke_lambda_function", invoke)
     monkeypatch.setattr(retrier_decl, "time", SimpleNamespace(sleep=lambda _: None))
     filled = {
         "HandOverFunction": "hand-over",
@@ -124,17 +119,73 @@ def test_a_delivery_goes_through_the_state_machine(place: Place, monkeypatch):  
     ):
         machines = boto3.client("stepfunctions", region_name="us-east-1")
         machine = machines.create_state_machine(name="hand-over", definition=text, roleArn=ROLE)
-        told = {"dataset": "D", "delivery_id": "Y", "transfer_type": "staging", "copies_at_once": 2}
-        arn = machines.start_execution(stateMachineArn=machine["stateMachineArn"], input=json.dumps(told))[
-            "executionArn"
-        ]
-        until(lambda: machines.describe_execution(executionArn=arn)["status"] != "RUNNING")
-        ended = machines.describe_execution(executionArn=arn)
+
+        numbers = itertools.count()
+
+        def run(hinder):
+            called = []
+
+            def invoke(parameters, **_):
+                called.append(parameters["FunctionName"])
+                hinder(called)
+                return {"StatusCode": 200, "Payload": handle(json.loads(parameters["Payload"]))}
+
+            monkeypatch.setattr(lambda_eval_utils, "_invoke_lambda_function", invoke)
+            told = {"dataset": "D", "delivery_id": "Y", "transfer_type": "staging", "copies_at_once": 2}
+            arn = machines.start_execution(
+                stateMachineArn=machine["stateMachineArn"], name=f"n{next(numbers)}", input=json.dumps(told)
+            )["executionArn"]
+            until(lambda: machines.describe_execution(executionArn=arn)["status"] != "RUNNING")
+            return machines.describe_execution(executionArn=arn), called
+
+        yield run
+
+
+def is_handed_over(place: Place) -> bool:  # noqa: F811
+    """Whether the archive has all of it, and landing nothing."""
+    assert {info.key: place.archive.read(info.key) for info in place.archive.list()} == {}
+    whole = place.archive.client.list_objects_v2(Bucket=place.archive.name).get("Contents", ())
+    return (
+        sorted(entry["Key"] for entry in whole) == sorted(f"D/{path}" for path in FILES)
+        and place.landed() == {}
+    )
+
+
+@pytest.mark.parametrize("store", ["real"], indirect=True)
+def test_a_delivery_goes_through_the_state_machine(place: Place, execute):  # noqa: F811
+    def hinder(called):
+        if called == ["hand-over", "copy"]:
+            raise RuntimeError("Lambda.ServiceException")  # is tried again
+
+    ended, called = execute(hinder)
     assert ended["status"] == "SUCCEEDED", ended
     output = json.loads(ended["output"])
     assert (output["copied"], output["removed"], output["record"]["n_files"]) == (0, 4, 4)
-    assert {info.key: place.archive.read(info.key) for info in place.archive.list()} == {}
-    whole = place.archive.client.list_objects_v2(Bucket=place.archive.name)["Contents"]
-    assert sorted(entry["Key"] for entry in whole) == sorted(f"D/{path}" for path in FILES)
+    assert is_handed_over(place)
     assert called.count("copy") == 4  # three batches, one of them twice
-    assert place.landed() == {}
+
+
+@pytest.mark.parametrize("store", ["real"], indirect=True)
+@pytest.mark.parametrize(("step", "n_called"), [("the first", 1), ("the last", 2)])
+def test_an_execution_that_failed_has_removed_nothing_and_another_one_goes_on(
+    place: Place,  # noqa: F811
+    execute,
+    step,
+    n_called,
+):
+    def hinder(called):
+        if called[-1] == "hand-over" and called.count("hand-over") == n_called:
+            raise RuntimeError("States.TaskFailed")
+
+    ended, called = execute(hinder)
+    assert ended["status"] == "FAILED", ended
+    assert called.count("hand-over") == n_called
+    assert place.landed() == FILES
+    assert place.record() is None
+    ended, called = execute(lambda _: None)
+    assert ended["status"] == "SUCCEEDED", ended
+    assert json.loads(ended["output"])["removed"] == len(FILES)
+    assert is_handed_over(place)
+    ended, called = execute(lambda _: None)  # and then there is nothing to do
+    assert (ended["status"], json.loads(ended["output"])["did_nothing"]) == ("SUCCEEDED", True)
+    assert "copy" not in called
