@@ -268,6 +268,29 @@ def test_odd_trees_of_files_are_cut_counted_and_listed_alike_but_for_the_slash(
     assert found[0] == found[1]
 
 
+ODD_KEYS: dict[str, tuple[str, ...]] = {
+    "an object that is a folder of others as well": ("x", "x/y"),
+    "names that are empty": ("/a", "b//c", "d"),
+    "an object with content that is named as a folder": ("m/", "m/n"),
+}
+
+
+@pytest.mark.parametrize("keys", ODD_KEYS.values(), ids=ODD_KEYS)
+def test_of_odd_keys_all_are_in_the_pieces_here_and_some_are_lost_there(
+    s3, both: Both, keys: tuple[str, ...]
+) -> None:
+    put(s3, "src", {key: key.encode() for key in keys})
+    event = {"source_path": "s3://src/run1/", "batch_size_bytes_limit": 1}
+    (ours,) = both.ours(("PrepareBatchDataSyncHandler", {**event, "destination_path": "s3://ours/run1/"}))
+    for batch in ours["answer"]["requests"]:
+        assert "answer" in both.ours(("BatchDataSyncHandler", batch))[0]
+    assert objects(s3, "ours") == {f"run1/{key}": key.encode() for key in keys}
+    (theirs,) = both.theirs(("PrepareBatchDataSyncHandler", {**event, "destination_path": "s3://x/run1/"}))
+    named = [one["source_path"] for batch in theirs["answer"]["requests"] for one in batch["requests"]]
+    lost = [key for key in keys if not f"s3://src/run1/{key}".startswith(tuple(named))]
+    assert lost
+
+
 def test_batches_are_counted_alike(s3, both: Both, tmp_path: Path) -> None:
     put(s3, "src", TREE)
     results = []
