@@ -20,6 +20,7 @@ from faults.proxy import Exchange, Request
 
 from upload_client.control import places
 from upload_client.events import Phase
+from upload_client.transfer import upload
 
 
 class Storm:
@@ -137,7 +138,8 @@ def outage(delivery: Delivery, data: Path, network: Network, seconds: float, *, 
 def test_an_outage_in_mid_delivery_is_survived_and_costs_no_file_its_tries(
     delivery: Delivery, tmp_path: Path, network: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("upload_client.transfer.upload._TRIES", 5)  # at most 3 s: a file gives up before
+    pauses = upload._pauses
+    monkeypatch.setattr(upload, "_pauses", lambda *_: pauses(5))  # at most 3 s: a file gives up before
     outage(delivery, make_data(tmp_path / "data", 60), network, 4.5, max_retries=0)
 
 
