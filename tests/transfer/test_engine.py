@@ -568,7 +568,7 @@ def test_an_object_that_has_been_there_all_the_time_is_not_taken_for_what_was_ac
 
 
 def test_a_store_that_never_names_an_etag_is_told_as_that(bucket, tmp_path, monkeypatch):
-    monkeypatch.setattr("upload_client.transfer.upload._TRIES", 2)
+    monkeypatch.setattr("upload_client.transfer.upload._pauses", lambda *_: iter([0.001]))
 
     def nameless(request, perform):
         answer = perform(request)
@@ -939,7 +939,7 @@ def test_a_long_copy_that_fails_in_one_request_goes_in_parts_and_a_short_one_aga
         assert checking_bucket.head(name).crc32 == crc32_of(body)
 
 
-@pytest.mark.parametrize("tags", [{}, {"kind": "raw & new", "ü": "+ %"}], ids=["no tags", "tags"])
+@pytest.mark.parametrize("tags", [{}, {"kind": "raw + new", "ü": "a=b@c"}], ids=["no tags", "tags"])
 def test_a_copy_in_parts_has_what_a_copy_in_one_request_has(checking_bucket, monkeypatch, tags):
     from upload_client.s3.bucket import Bucket
     from upload_client.transfer import file_steps

@@ -23,7 +23,7 @@ def crc32_of(data: bytes) -> str:
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch):
-    monkeypatch.setattr(upload, "_pauses", lambda: iter([0.001] * 3))
+    monkeypatch.setattr(upload, "_pauses", lambda *_: iter([0.001] * 3))
 
 
 def run(root, bucket, *paths, **options):

@@ -130,7 +130,7 @@ def files(tmp_path):
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch):
-    monkeypatch.setattr(upload, "_pauses", lambda: iter([0.001] * 20))
+    monkeypatch.setattr(upload, "_pauses", lambda *_: iter([0.001] * 20))
 
 
 def deliver(store, root, tasks, client_of, **options):

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from upload_client.core import digests
 from upload_client.core.answers import Meaning, meaning
@@ -573,7 +573,8 @@ class BotoWire:
         found = {name: said[name] for name in _DESCRIBED if said.get(name)}
         if said.get("TagCount"):
             tags = client.get_object_tagging(**place, **payer)["TagSet"]
-            found["Tagging"] = urlencode([(tag["Key"], tag["Value"]) for tag in tags])
+            of_all = [(tag["Key"], tag["Value"]) for tag in tags]
+            found["Tagging"] = urlencode(of_all, quote_via=quote)  # a space as + is one only to some
         return found
 
     def _copy(self, request: CopyObject) -> Answer:
