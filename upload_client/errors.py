@@ -49,7 +49,8 @@ class DeliveryError(Exception):
 
     Attributes:
         exit_code: what the process says about it.
-        hint: one sentence for the person: what to do about it.
+        hint: one sentence for the person: what to do about it. One that was given is a note, too (PEP 678):
+            below the message where Python shows the exception.
         code: what it is, for programs; it stays when sentences change. By default the name of the class:
             ``LockLost`` is ``lock_lost``.
     """
@@ -62,6 +63,7 @@ class DeliveryError(Exception):
         super().__init__(message)
         if hint is not None:
             self.hint = hint
+            self.add_note(hint)
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()

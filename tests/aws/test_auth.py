@@ -433,7 +433,7 @@ def test_a_key_that_is_none_is_not_shown(pools):
         stub.add_response(
             "associate_software_token", {"SecretCode": "call +49 30 12345, now", "Session": "t" * 20}
         )
-        with pytest.raises(ValueError, match="none of Cognito's"):
+        with pytest.raises(ValueError, match="not one of Cognito's"):
             login._ask(challenge, "ada")
     assert person.questions == []
 

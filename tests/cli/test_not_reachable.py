@@ -213,7 +213,7 @@ def test_a_refusal_of_the_login_without_a_name_is_none_of_the_login_servers(deli
     network.on(lambda x: x.send(head + body), **STAGES["login"], times=None)
     said = deliver("--patience", "0")
     assert said.code == 7, said.err
-    assert "none of Cognito's" in said.err
+    assert "not one of Cognito's" in said.err
 
 
 @pytest.mark.parametrize(

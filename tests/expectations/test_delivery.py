@@ -74,8 +74,8 @@ def test_a_document_that_has_changed_leaves_verdicts_as_they_are_and_the_provide
             (data / more).write_text("")
         code, events, said = delivery(document, "--source", data, "--output-dir", tmp_path)
         assert code == 0, said
-        told.append([each["code"] for each in events if each["kind"] == "message" and each["code"]])
-    assert told == [[], [], ["expectations_changed"], ["expectations_changed"]]
+        told.append(sum(each.get("code") == "expectations_changed" for each in events))
+    assert told == [0, 0, 1, 1]
 
 
 def test_a_fast_label_is_the_document_of_a_delivery(delivery, toy, tmp_path):

@@ -38,7 +38,7 @@ def test_what_was_damaged_once_is_sent_again(delivery: Delivery, data: Path, net
 def test_what_is_damaged_each_time_is_reported_and_never_valid(
     delivery: Delivery, data: Path, network: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("upload_client.transfer.upload._pauses", lambda *_: iter([0.001]))  # the pauses are tested elsewhere
+    monkeypatch.setattr("upload_client.transfer.upload._pauses", lambda *_: iter([0.001]))
     network.s3.on(net.corrupt_request(5), method="PUT", path="staging/small.csv$", times=None)
     network.s3.on(net.corrupt_request(-1), method="PUT", path="staging/large.bin$", times=None)
     with client_of(delivery, data, network.settings, max_retries=1) as client:

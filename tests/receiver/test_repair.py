@@ -195,7 +195,7 @@ def test_the_command_shows_and_mends(run, client):
     code, shown = run()
     assert code == 2
     assert "staging/index/99999999.csv claims epoch 99999999, and no run has come beyond 1\n" in shown
-    assert "docs/runbook.md" in shown
+    assert "`upload-client docs runbook`" in shown
     code, shown = run("--json")
     assert code == 2
     assert [fault["keys"] for fault in json.loads(shown)["faults"]] == [
