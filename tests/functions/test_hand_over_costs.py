@@ -56,13 +56,15 @@ def asked(make_bucket: Callable[..., Bucket], store, monkeypatch: pytest.MonkeyP
             for step in steps:
                 proxy.requests.clear()
                 step(through)
-                found.append(Counter(map(kind_of, proxy.requests)))
+                # A copy of the second of its source has us look whether both are one place: by chance.
+                seen = [one for one in proxy.requests if not one.path.endswith(".probe")]
+                found.append(Counter(map(kind_of, seen)))
                 where = [here.landing.name, here.archive.name]
                 found[-1]["LIST"] = sum(
                     kind_of(one) == "LIST"
                     and one.path.strip("/") in where
                     and "max-keys=1" not in one.query.split("&")
-                    for one in proxy.requests
+                    for one in seen
                 )  # all pages: of landing and archive, and not whether there is anything
             return found
 
