@@ -55,7 +55,7 @@ def long(session: nox.Session) -> None:
 @nox.session(python=PYTHONS[0])
 def ministack(session: nox.Session) -> None:
     """The receiving end at AWS, from the template to the outcome, in an emulator; a minute or two."""
-    session.install("-e", ".[receiver,signing]", "ministack==1.5.33")
+    session.install("-e", ".[receiver,signing,functions]", "ministack==1.5.33")
     session.run("python", "tests/receiver/ministack.py")
 
 

@@ -102,7 +102,7 @@ def ministack(folder: Path, *, auth: bool) -> Iterator[str]:
     environment = os.environ | KEYS | {
         "GATEWAY_PORT": str(port), "BIND_HOST": "127.0.0.1", "MINISTACK_HOST": "127.0.0.1",
         "LAMBDA_EXECUTOR": "local", "TMPDIR": str(folder), "IOT_MTLS_ENABLED": "false",
-        "AUTH": str(auth).lower(),
+        "AUTH": str(auth).lower(), "SFN_WAIT_SCALE": "0.01",
     }  # fmt: skip
     command = Path(sys.executable).with_name("ministack")
     with (folder / "log").open("wb") as log:
@@ -205,22 +205,36 @@ def hand_over(receiver: dict[str, str], told: dict[str, Any]) -> None:
         RemoveFromLanding="true",
         BatchBytes="40",
     )
-    machines = client("stepfunctions")
     names = {name: told[name] for name in ("dataset", "delivery_id", "transfer_type")}
-    arn = machines.start_execution(
-        stateMachineArn=outputs["StateMachine"], input=json.dumps({**names, "copies_at_once": 4})
-    )["executionArn"]
-
-    def ended() -> dict[str, Any] | None:
-        found: dict[str, Any] = machines.describe_execution(executionArn=arn)
-        return None if found["status"] == "RUNNING" else found
-
-    execution = until(ended, 300)  # each of its functions is a process that is started first
+    functions, copy = client("lambda"), "hand-over-copy"
+    allowed = functions.get_function_configuration(FunctionName=copy)["Environment"]["Variables"]
+    nothing = {**allowed, "UPLOAD_CLIENT_FUNCTIONS": "nothing.at.all"}
+    functions.update_function_configuration(FunctionName=copy, Environment={"Variables": nothing})
+    execution = executed(outputs["StateMachine"], names)
+    assert execution["status"] == "FAILED", execution
+    assert client("s3").list_objects_v2(Bucket="archive-landing")["KeyCount"] == N_FILES
+    assert client("s3").list_objects_v2(Bucket="archive").get("KeyCount", 0) == 0
+    say("where batches fail the execution fails, and landing has all it had")
+    functions.update_function_configuration(FunctionName=copy, Environment={"Variables": allowed})
+    execution = executed(outputs["StateMachine"], names)
     assert execution["status"] == "SUCCEEDED", execution
     listed = client("s3").list_objects_v2(Bucket="archive").get("Contents", ())
     assert len(listed) == N_FILES, listed
     assert client("s3").list_objects_v2(Bucket="archive-landing").get("KeyCount", 0) == 0
     say(f"handed over by the state machine: {N_FILES} files in the archive, none in landing")
+
+
+def executed(machine: str, names: dict[str, str]) -> dict[str, Any]:
+    """Run the state machine of the hand-over to its end."""
+    machines = client("stepfunctions")
+    given = json.dumps({**names, "copies_at_once": 4})
+    arn = machines.start_execution(stateMachineArn=machine, input=given)["executionArn"]
+
+    def ended() -> dict[str, Any] | None:
+        found: dict[str, Any] = machines.describe_execution(executionArn=arn)
+        return None if found["status"] == "RUNNING" else found
+
+    return until(ended, 300)  # each of its functions is a process that is started first
 
 
 def heard(queue: str) -> dict[str, Any] | None:
