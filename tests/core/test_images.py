@@ -18,6 +18,7 @@ from upload_client.core.images import (
     ImageName,
     Manifest,
     challenge_of,
+    ecr_host,
     ecr_place,
     is_tag,
     parse_image,
@@ -77,10 +78,29 @@ def test_any_text_is_a_name_that_is_written_as_it_was_or_none(text):
         assert str(parse_image(text)) == text
 
 
-def test_a_registry_of_ecr_says_account_and_region():
-    assert ecr_place(HOST) == ("123456789012", "eu-central-1")
+@pytest.mark.parametrize(
+    ("host", "region"),
+    [
+        (HOST, "eu-central-1"),
+        ("123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com", "us-gov-west-1"),
+        ("123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn", "cn-north-1"),
+        ("123456789012.dkr.ecr.eusc-de-east-1.amazonaws.eu", "eusc-de-east-1"),
+        ("123456789012.dkr-ecr.eu-central-1.on.aws", "eu-central-1"),
+        ("123456789012.dkr-ecr-fips.us-east-1.on.aws", "us-east-1"),
+        ("123456789012.dkr-ecr.cn-north-1.on.amazonwebservices.com.cn", "cn-north-1"),
+    ],
+)
+def test_a_registry_of_ecr_says_account_and_region(host, region):
+    assert ecr_place(host) == ("123456789012", region)
+    assert ecr_place(f"{host}.example.org") is None
+    assert ecr_place(f"{host}:443") is None
     assert ecr_place("ghcr.io") is None
-    assert ecr_place(f"{HOST}.example.org") is None
+
+
+@pytest.mark.parametrize("region", ["eu-central-1", "us-gov-west-1", "cn-north-1", "eusc-de-east-1"])
+def test_an_account_and_a_region_name_the_registry_that_says_both(region):
+    assert ecr_place(ecr_host("123456789012", region)) == ("123456789012", region)
+    assert ecr_host("123456789012", "eu-central-1") == HOST
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 
 import examples
 from upload_client.functions import ApiResolverBuilder
+from upload_client.functions.errors import InvalidRequest
 from upload_client.support import secrets
 
 
@@ -97,6 +98,17 @@ def test_no_secret_stands_in_an_answer(api, monkeypatch):
 def test_what_is_not_there_is_not_found(api):
     assert api(path="/nothing") == (404, {"request": "request-1", "error": "there is no POST /nothing"})
     assert api(method="GET")[0] == 404
+
+
+@pytest.mark.parametrize("event", [None, {}, [], "{}", {"httpMethod": "GET"}, {"path": "/"}])
+def test_what_is_no_http_request_is_told_in_a_sentence(api, event):
+    with pytest.raises(InvalidRequest, match="none of API Gateway's REST API"):
+        api.function(event, api.context)
+
+
+def test_an_http_request_may_lie_in_a_file(api, tmp_path):
+    (tmp_path / "event.json").write_text(json.dumps(request(body={"size": 3})))
+    assert api.function(str(tmp_path / "event.json"), api.context)["statusCode"] == 200
 
 
 def test_a_prefix_stands_before_each_path(context):

@@ -370,12 +370,13 @@ def test_where_a_registry_leads_to_a_place_without_tls_nobody_follows(fakes):
         copy(f"{source.host}/tool:1", f"{target.host}/tool", "1")
 
 
-def test_ecr_is_asked_for_credentials_of_its_region():
+@pytest.mark.parametrize("host", ["dkr.ecr.eu-west-1.amazonaws.com", "dkr-ecr.eu-west-1.on.aws"])
+def test_ecr_is_asked_for_credentials_of_its_region(host):
     pytest.importorskip("moto")
     from moto import mock_aws
 
     with mock_aws():
-        login = registries.Registry("123456789012.dkr.ecr.eu-west-1.amazonaws.com")._authorization()
+        login = registries.Registry(f"123456789012.{host}")._authorization()
         assert login["Authorization"].startswith("Basic ")
         assert registries.Registry("ghcr.io")._authorization() == {}
 

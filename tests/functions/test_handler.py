@@ -263,6 +263,18 @@ def test_what_is_no_batch_is_refused(event, context):
         Counter.get_sqs_batch_handler()(event, context)
 
 
+@pytest.mark.parametrize(
+    "function",
+    [
+        Counter.get_sqs_batch_handler(),
+        Counter.get_sqs_batch_handler(queue_type="fifo"),
+        Counter.get_dynamodb_stream_handler(),
+    ],
+)
+def test_of_no_records_none_has_failed(context, function):
+    assert function({"Records": []}, context) == {"batchItemFailures": []}
+
+
 def test_there_are_two_types_of_queues():
     with pytest.raises(ValueError, match="neither 'standard' nor 'fifo'"):
         Counter.get_sqs_batch_handler(queue_type="lifo")

@@ -20,6 +20,7 @@ __all__ = [
     "ImageName",
     "Manifest",
     "challenge_of",
+    "ecr_host",
     "ecr_place",
     "is_digest",
     "is_tag",
@@ -47,7 +48,12 @@ _HOST = re.compile(
 _REPOSITORY = re.compile(r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_ECR = re.compile(r"(\d{12})\.dkr\.ecr(?:-fips)?\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?")
+_ECR = re.compile(
+    r"(\d{12})\.dkr(?:\.ecr(?:-fips)?\.([a-z0-9-]+)\.amazonaws\.(?:com|com\.cn|eu)"
+    r"|-ecr(?:-fips)?\.([a-z0-9-]+)\.on\.(?:aws|amazonwebservices\.(?:com\.cn|eu)))"
+)
+_DOMAINS: Final = {"cn-": "amazonaws.com.cn", "eusc-": "amazonaws.eu"}
+"""The domain of services by how the name of a region begins, where it is not ``amazonaws.com``."""
 _MAX_NAME: Final = 255
 _DOCKER_HUB: Final = "index.docker.io"
 _BEARER = re.compile(r"(?:^|,)\s*bearer\s+", re.IGNORECASE)
@@ -116,9 +122,18 @@ def is_digest(text: str) -> bool:
 
 
 def ecr_place(registry: str) -> tuple[str, str] | None:
-    """Account and region of a registry of ECR, None of any other."""
+    """Account and region of a registry of ECR, under its name for IPv4 or for both, None of any other.
+
+    https://docs.aws.amazon.com/AmazonECR/latest/userguide/ecr-requests.html
+    """
     found = _ECR.fullmatch(registry)
-    return (found[1], found[2]) if found else None
+    return (found[1], found[2] or found[3]) if found else None
+
+
+def ecr_host(account_id: str, region: str) -> str:
+    """The registry of ECR that an account has in a region."""
+    domains = (domain for begins, domain in _DOMAINS.items() if region.startswith(begins))
+    return f"{account_id}.dkr.ecr.{region}.{next(domains, 'amazonaws.com')}"
 
 
 def place_at_api(registry: str, repository: str) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from upload_client.core.images import (
     Blob,
     ImageError,
     Manifest,
+    ecr_host,
     ecr_place,
     is_tag,
     parse_image,
@@ -69,8 +70,7 @@ class Repository(Model):
         if isinstance(data, Mapping):
             data = dict(data)
             if not data.get("registry") and data.get("account_id") and data.get("region"):
-                suffix = ".cn" if str(data["region"]).startswith("cn-") else ""
-                data["registry"] = f"{data['account_id']}.dkr.ecr.{data['region']}.amazonaws.com{suffix}"
+                data["registry"] = ecr_host(str(data["account_id"]), str(data["region"]))
             if not isinstance(data.get("repository_name"), str):
                 return data  # which is told of the field
             if not data.get("registry"):

@@ -340,6 +340,8 @@ class LambdaHandler(Generic[REQUEST, RESPONSE]):
             event = read_event(event)
             if not isinstance(event, dict) or not isinstance(event.get("Records"), list):
                 raise InvalidRequest("the event holds no Records")
+            if not event["Records"]:  # of which powertools would say that all have failed
+                return {"batchItemFailures": []}
 
             def one(record: Any) -> None:  # noqa: ANN401 - a record of either kind
                 with cls._invocation(context, args, kwargs) as handler:

@@ -20,8 +20,9 @@ from upload_client.core.text import for_log
 from upload_client.functions.base.api import ApiLambdaHandler
 from upload_client.functions.base.context import LocalContext
 from upload_client.functions.base.handler import LambdaFunction
+from upload_client.functions.base.payloads import read_event
 from upload_client.functions.base.telemetry import FunctionMetrics, function_logger, naming
-from upload_client.functions.errors import code_of, sentence_of
+from upload_client.functions.errors import InvalidRequest, code_of, sentence_of
 from upload_client.support.secrets import hidden, without_secrets
 
 __all__ = ["ApiResolverBuilder"]
@@ -105,9 +106,12 @@ class ApiResolverBuilder:
         return found
 
     def get_lambda_handler(self) -> LambdaFunction:
-        """The function for AWS Lambda, of events that API Gateway sends."""
+        """The function for AWS Lambda, of events that API Gateway's REST API sends."""
 
         def function(event: Any, context: Any = None) -> Any:  # noqa: ANN401 - any JSON
+            event = read_event(event)
+            if not isinstance(event, dict) or not {"httpMethod", "path"} <= event.keys():
+                raise InvalidRequest("the event is none of API Gateway's REST API: no httpMethod and path")
             level = self.logger.log_level
             metrics = FunctionMetrics.of(self.service_name())
             try:
