@@ -397,6 +397,8 @@ def test_ecr_is_named_by_account_and_region_or_by_its_host():
         ("tool:1", "h.org/t", []),
         ("h.org/t:1", "t", []),
         ("h.org/t:1", "h.org/../t", []),
+        ("h.org/t:1", "h.org/t:1", []),
+        ("h.org/t:1", f"h.org/t@sha256:{'0' * 64}", []),
         ("h.org/t:1", "h.org/t", ["../x"]),
         ({"registry": "h.org", "repository_name": "t", "image_digest": "x"}, "h.org/t", []),
         ({"registry": "h.org/../x", "repository_name": "t"}, "h.org/t", []),

@@ -65,6 +65,8 @@ class Repository(Model):
             image = parse_image(data)
             place: dict[str, Any] = {"registry": image.registry, "repository_name": image.repository}
             if image.tag or image.digest:
+                if "image_tag" not in cls.model_fields:  # the copy would be under no such name
+                    raise ImageError("a repository has neither tag nor digest; write destination_image_tags")
                 place |= {"image_tag": image.tag, "image_digest": image.digest}
             data = place
         if isinstance(data, Mapping):
