@@ -35,6 +35,10 @@ from upload_client.cli.deliver import _typed, deliver
         (["--sandbox", "--profile", "x"], "--sandbox brings its own profile: leave --profile out"),
         (["--password", "hunter2"], "No such option '--password'."),
         (["sandbox", "--dataset", "../x"], "dataset"),
+        (
+            ["receiver", "remove", "--dataset", "d", "--delivery-id", "y"],
+            "Missing option '--because'. Choose from: withdrawn, expired",
+        ),
     ],
 )
 def test_it_is_said_on_stderr_and_nothing_is_said_on_stdout(run, arguments, sentence):

@@ -736,6 +736,9 @@ def test_it_is_a_function(place: Place, monkeypatch: pytest.MonkeyPatch, context
     done = function(event, context)
     assert (done["copied"], done["record"]["n_files"]) == (0, 4)
     assert function({**event, "step": "prepare"}, context)["did_nothing"] is True
+    for step in ("all", "prepare"):
+        with pytest.raises(UsageError, match=f"it was handed over to {place.job().to} already"):
+            function({**event, "to": f"s3://{place.archive.name}/another/", "step": step}, context)
     inside = f"s3://{place.landing.name}/{place.landing.prefix}archive/"
     for to in (inside, "s3://x/../", "s3://archive/{other}/"):
         with pytest.raises(UsageError):

@@ -233,6 +233,15 @@ def test_a_failed_batch_repeats_no_words_of_its_messages(context):
     assert "hunter2" not in str(told.value)
 
 
+def test_of_a_batch_that_failed_the_first_reason_of_ours_is_told_with_what_helps(context):
+    event = {"Records": [message(1, BROKEN), message(2, BAD)]}
+    with pytest.raises(
+        Exception, match="all 2 records failed; the first: the body of the message is no JSON"
+    ) as e:
+        Counter.get_sqs_batch_handler()(event, context)
+    assert e.value.__notes__ == [InvalidRequest.hint]
+
+
 def test_changes_in_a_table_are_taken_one_by_one(context):
     def change(n, words):
         return {

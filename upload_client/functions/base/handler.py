@@ -31,11 +31,12 @@ from aws_lambda_powertools import Logger
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from upload_client.core.invocations import unanswerable, without_secret_fields
+from upload_client.errors import DeliveryError
 from upload_client.functions.base.context import LocalContext
 from upload_client.functions.base.payloads import json_of, read_event
 from upload_client.functions.base.telemetry import FunctionMetrics, function_logger, naming
 from upload_client.functions.base.typing_arguments import type_arguments
-from upload_client.functions.errors import InvalidRequest, Unanswerable, code_of, hint_of, told
+from upload_client.functions.errors import InvalidRequest, Unanswerable, code_of, hint_of, sentence_of, told
 
 if TYPE_CHECKING:  # a tenth of a second, which only functions that read batches need
     from aws_lambda_powertools.utilities.batch.base import BasePartialBatchProcessor
@@ -357,9 +358,13 @@ class LambdaHandler(Generic[REQUEST, RESPONSE]):
                     event=event, record_handler=one, processor=processor, context=context
                 )
             except BatchProcessingError:
-                # Its own text has the traceback of each, whatever stands in it.
-                n = len(processor.fail_messages)
-                raise BatchProcessingError(f"all {n} records failed", []) from None
+                # Its own text has the traceback of each, whatever stands in it; ours is told to whoever asks.
+                first = processor.exceptions[0][1]
+                why = f"; the first: {sentence_of(first)}" if isinstance(first, DeliveryError) else ""
+                failed = BatchProcessingError(f"all {len(processor.fail_messages)} records failed{why}", [])
+                if first is not None and (hint := hint_of(first)):
+                    failed.add_note(hint)
+                raise failed from None
 
         return cls._made(function)
 

@@ -33,6 +33,7 @@ from upload_client.functions.hand_over.work import (
     check_archive,
     check_landing,
     check_receipt,
+    check_same_archive,
     hand_over,
     last_hand_over,
     notifier,
@@ -173,6 +174,7 @@ class HandOverHandler(LambdaHandler[HandOverRequest, HandOverResponse]):
         key, files, sha256, head = read_receipt(control, layout)
         known = last_hand_over(control, layout)
         if known is not None and (known.receipt, known.receipt_sha256) == (key, sha256):
+            check_same_archive(known, archive)
             return HandOverResponse(record=known.as_json(), did_nothing=True)
         beside = check_landing(landing, files)
         check_apart(landing, archive, files)

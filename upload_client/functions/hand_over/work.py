@@ -76,6 +76,7 @@ __all__ = [
     "check_archive",
     "check_landing",
     "check_receipt",
+    "check_same_archive",
     "hand_over",
     "last_hand_over",
     "message_of",
@@ -273,11 +274,7 @@ class _Work:
                 f"the record of the hand-over is of another receipt ({record.receipt_sha256}), and this one"
                 f" has SHA-256 {sha256}"
             )
-        if record.archive != f"s3://{self._archive.name}/{self._archive.prefix}":
-            raise UsageError(
-                f"it was handed over to {record.archive} already",
-                hint="Name that archive, or copy from there.",
-            )
+        check_same_archive(record, self._archive)
         return record, etag
 
     def _copy(self, files: list[NamedFile]) -> bool:
@@ -390,6 +387,18 @@ class _Work:
                 self._write(before, etag)
             raise
         return record, etag
+
+
+def check_same_archive(record: HandOver, archive: Bucket) -> None:
+    """Make sure that a delivery that was handed over goes to no other archive.
+
+    Raises:
+        UsageError: it would.
+    """
+    if record.archive != f"s3://{archive.name}/{archive.prefix}":
+        raise UsageError(
+            f"it was handed over to {record.archive} already", hint="Name that archive, or copy from there."
+        )
 
 
 def read_receipt(control: Bucket, layout: Layout) -> tuple[str, list[NamedFile], str, ReceiptHead]:
