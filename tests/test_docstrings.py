@@ -1,4 +1,4 @@
-"""Docstrings begin as STYLE.md says, with a verb or a noun, and tell only of arguments that are there."""
+"""Docstrings and names are as STYLE.md says: they begin with a verb or a noun, and name only what is there."""
 
 from __future__ import annotations
 
@@ -118,3 +118,63 @@ def test_a_docstring_tells_of_no_argument_and_no_attribute_that_is_not_there():
             if there is not None:
                 wrong += [(path, node.name, name) for name in names_in(node, "Args") if name not in there]
     assert [f"{path.relative_to(ROOT)}: {of}: {name}" for path, of, name in wrong] == []
+
+
+SPOKEN = {"tell", "tells", "told", "say", "says", "said", "hear", "hears", "heard", "word", "words"}
+ALLOWED = {
+    "tell",  # of a file object, as Python calls it
+    "validator_heard",  # public: a field of the event `Health`
+    # 64 bits at once, and an encoded word of RFC 2047
+    *("word", "words", "n_words", "_WORD", "_Words", "_ENCODED_WORD_BYTES"),
+}
+OF_WORDS_OF_64_BITS = {"validator/quoted_rows.py", "expectations/formats/fits.py"}
+
+
+def spoken(name: str) -> bool:
+    return bool(SPOKEN & set(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower().split("_")))
+
+
+def given(tree: ast.AST) -> set[str]:
+    """The names that a module gives: to functions, classes, arguments, variables, attributes, modules."""
+    names = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                names.add(name)
+            case ast.arg(arg=name) | ast.Name(id=name, ctx=ast.Store()):
+                names.add(name)
+            case ast.Attribute(attr=name, ctx=ast.Store()) | ast.alias(asname=str(name)):
+                names.add(name)
+            case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)):
+                names.add(name)
+    return names
+
+
+def refused(tree: ast.Module, path: str = "") -> set[str]:
+    """Those of a module's names that are none."""
+    allowed = ALLOWED if path in OF_WORDS_OF_64_BITS else ALLOWED - {"word", "words", "n_words"}
+    return {name for name in given(tree) if spoken(name) and name not in allowed}
+
+
+def test_names_are_the_fields_own():
+    found = {}
+    for path, tree in modules().items():
+        where = path.relative_to(ROOT).as_posix()
+        if names := refused(tree, where):
+            found[where] = names
+    assert found == {}
+
+
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        ("def _say(told): ...", {"_say", "told"}),
+        ("class WordColumn: ...", {"WordColumn"}),
+        ("self._told_at = words = 1", {"_told_at", "words"}),
+        ("for word in a: ...", {"word"}),
+        ("import a as heard", {"heard"}),
+        ("def essay(sword): retold = file.tell()", set()),
+    ],
+)
+def test_each_kind_of_name_is_looked_at(source, names):
+    assert refused(ast.parse(source)) == names

@@ -207,9 +207,9 @@ class Locked(DeliveryError):
 def _for(transfer_type: str) -> str:
     if not transfer_type:
         return ""
-    from upload_client.core.files import TYPE_WORDS  # noqa: PLC0415 # not for --help
+    from upload_client.core.files import TYPE_NAMES  # noqa: PLC0415 # not for --help
 
-    return f" for {TYPE_WORDS[transfer_type]}"
+    return f" for {TYPE_NAMES[transfer_type]}"
 
 
 class HolderAlive(Locked):
@@ -285,9 +285,9 @@ class PipelineRefused(DeliveryError):
         self, errors: Iterable[Mapping[str, str]] = (), *, hint: str | None = None, late: bool = False
     ) -> None:
         self.errors = tuple({str(key): str(value) for key, value in error.items()} for error in errors)
-        said = "; ".join(f"{e.get('message', '')} ({e.get('code', 'no code')})" for e in self.errors)
+        reasons = "; ".join(f"{e.get('message', '')} ({e.get('code', 'no code')})" for e in self.errors)
         what = "the receiver does not take this delivery" if late else "the pipeline refused to start"
-        super().__init__(f"{what}: {said or 'no reason given'}", hint=hint)
+        super().__init__(f"{what}: {reasons or 'no reason given'}", hint=hint)
 
 
 class PipelineBusy(PipelineRefused):

@@ -46,7 +46,7 @@ from upload_client.core.trust import (
 )
 from upload_client.errors import SettingsError
 from upload_client.support.consent import is_given
-from upload_client.support.form import REGION, REGION_WORDS, of_form
+from upload_client.support.form import REGION, REGION_PROBLEM, of_form
 from upload_client.support.in_use import note
 from upload_client.support.inputs import STDIN, is_once, kept
 from upload_client.support.service_url import service_url
@@ -209,7 +209,7 @@ class Settings(BaseModel):
     auth: Literal["cognito", "oidc", "aws"] = "cognito"
     """``cognito``: log in with a name and a password. ``oidc``: log in in a browser, by OpenID Connect.
     ``aws``: the credentials boto3 finds by itself."""
-    region: Annotated[str, AfterValidator(of_form(REGION, REGION_WORDS))] | None = None
+    region: Annotated[str, AfterValidator(of_form(REGION, REGION_PROBLEM))] | None = None
     aws_profile: str | None = None
     """The profile of AWS' own configuration files to use, with ``auth = "aws"``."""
     user_pool_id: UserPool | None = None
@@ -297,12 +297,12 @@ class Settings(BaseModel):
     @property
     def needs_parameter(self) -> bool:
         """Whether the receiver's parameter is to be read: named on purpose, or something only it can tell."""
-        told = (
+        values = (
             self.control_bucket,
             self.landing_bucket,
             self.start_function or self.start == "watched" or None,
         )
-        return "settings_parameter" in self.model_fields_set or None in told
+        return "settings_parameter" in self.model_fields_set or None in values
 
 
 def load_settings(
@@ -655,6 +655,6 @@ def _over(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _did_you_mean(word: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(word, list(known), n=1)
+def _did_you_mean(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1)
     return f"; did you mean {close[0]}?" if close else ""

@@ -27,7 +27,7 @@ from upload_client.sandbox import Sandbox, sample
 from upload_client.settings import load_settings
 from upload_client.ui.ending import Command
 from upload_client.ui.rich import RichReporter
-from upload_client.ui.run_view import Told
+from upload_client.ui.run_view import RunView
 from upload_client.ui.screen import Screen
 
 FOLDER = Path(__file__).resolve().parent
@@ -82,7 +82,7 @@ class Camera:
     """
 
     def __init__(self) -> None:
-        self.screens = {width: Screen(told) for width, told in ((width, Told()) for width in SIZES)}
+        self.screens = {width: Screen(told) for width, told in ((width, RunView()) for width in SIZES)}
         self.pictures: list[str] = []
         self._first: list[Event] = []
 
@@ -95,7 +95,7 @@ class Camera:
         if isinstance(event, Connected | Planned):
             self._first.append(event)
         for width, screen in self.screens.items():
-            screen.told.take(event)
+            screen.view.take(event)
             screen.lines(width, SIZES[width])
         if isinstance(event, Progress) and not self.pictures and self._worth_it(event):
             for width in SIZES:
@@ -109,9 +109,9 @@ class Camera:
         """Nothing is held back."""
 
     def _worth_it(self, event: Progress) -> bool:
-        told = self.screens[80].told
-        files = sum(place is not None for place in told.places)
-        return event.bytes_done > 0.3 * event.bytes_total and len(told.troubles) >= 2 and files >= 5
+        view = self.screens[80].view
+        files = sum(place is not None for place in view.places)
+        return event.bytes_done > 0.3 * event.bytes_total and len(view.troubles) >= 2 and files >= 5
 
     def _take(self, name: str, width: int, *, end: Summary | None = None) -> None:
         for theme, colours in THEMES.items():

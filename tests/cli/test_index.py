@@ -54,7 +54,7 @@ def test_a_folder_that_cannot_be_written_to_is_told(run, data, tmp_path):
 
 
 def test_on_a_terminal_it_says_how_far_it_is_and_wipes_that_away(run, data, monkeypatch):
-    monkeypatch.setattr("upload_client.ui.progress_line.TOLD_EVERY", 0.0)
+    monkeypatch.setattr("upload_client.ui.progress_line.SHOWN_EVERY", 0.0)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     said = run("index", data)
     assert "3 files, 6 B read" in said.err

@@ -137,7 +137,7 @@ def test_ten_are_named_and_the_rest_on_request(run, receipt, data):
 
 
 def test_on_a_terminal_it_says_how_far_it_is_and_wipes_that_away(run, receipt, data, monkeypatch):
-    monkeypatch.setattr("upload_client.ui.progress_line.TOLD_EVERY", 0.0)
+    monkeypatch.setattr("upload_client.ui.progress_line.SHOWN_EVERY", 0.0)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     said = run("verify", receipt, "--source", data)
     assert "3 files, 6 B read" in said.err

@@ -163,7 +163,7 @@ def test_a_silent_validator_is_started_once_more_and_then_given_up(watch):
     watch.started()
     assert watch.advice() is Watch.WAIT
     now = wait(watch, now, 100.0)
-    watch.hear(wrote(Keepalive(T)))
+    watch.receive(wrote(Keepalive(T)))
     now = wait(watch, now, 119.0)
     assert watch.advice() is Watch.WAIT
     wait(watch, now, 12.0)
@@ -171,7 +171,7 @@ def test_a_silent_validator_is_started_once_more_and_then_given_up(watch):
 
 
 def test_that_it_is_started_again_is_no_sign_of_life(watch):
-    watch.hear(wrote(ValidatorInit(T, "v1", MINE)))
+    watch.receive(wrote(ValidatorInit(T, "v1", MINE)))
     assert not watch.awaited
     now = wait(watch, 0.0, 120.0)
     watch.starting()
@@ -179,7 +179,7 @@ def test_that_it_is_started_again_is_no_sign_of_life(watch):
     watch.polled(now)
     wait(watch, now, 60.0)
     assert (watch.silent_for, watch.unheard_for, watch.awaited) == (60.0, 180.0, True)
-    watch.hear(wrote(Keepalive(T)))
+    watch.receive(wrote(Keepalive(T)))
     assert (watch.silent_for, watch.unheard_for, watch.awaited) == (0.0, 0.0, False)
 
 
@@ -195,7 +195,7 @@ def test_that_it_is_started_again_is_no_sign_of_life(watch):
 )
 def test_whatever_a_validator_writes_for_this_client_is_a_sign_of_life(watch, said):
     now = wait(watch, 0.0, 119.0)
-    watch.hear(wrote(*said))
+    watch.receive(wrote(*said))
     assert watch.silent_for == 0.0
     wait(watch, now, 119.0)
     assert watch.advice() is Watch.WAIT
@@ -203,9 +203,9 @@ def test_whatever_a_validator_writes_for_this_client_is_a_sign_of_life(watch, sa
 
 def test_what_a_validator_writes_for_another_client_is_none(watch):
     for said in (Keepalive(T), Stop(T), Shutdown(T, "time"), Verdict(T, "a", "1-1", 0, "ok")):
-        watch.hear(wrote(said, serves=MINE - 1))
-        watch.hear(wrote(said, serves=MINE + 1))
-        watch.hear(wrote(said, superseded=True))
+        watch.receive(wrote(said, serves=MINE - 1))
+        watch.receive(wrote(said, serves=MINE + 1))
+        watch.receive(wrote(said, superseded=True))
     assert watch.advice() is Watch.WAIT
     wait(watch, 0.0, 120.0)
     assert watch.advice() is Watch.START_AGAIN
@@ -237,11 +237,11 @@ def test_the_time_that_a_start_takes_is_not_silence(watch):
 
 def test_a_validator_whose_time_runs_out_is_started_again_however_often(watch):
     for attempt in range(2, 40):
-        watch.hear(wrote(Verdict(T, "a", "1-1", 0, "ok"), Shutdown(T, "time")))
+        watch.receive(wrote(Verdict(T, "a", "1-1", 0, "ok"), Shutdown(T, "time")))
         assert watch.advice() is Watch.START_AGAIN
         assert watch.starting() == attempt
         if attempt % 2:
-            watch.hear(wrote(ValidatorInit(T, f"v{attempt}", MINE)))  # before the starter's answer
+            watch.receive(wrote(ValidatorInit(T, f"v{attempt}", MINE)))  # before the starter's answer
         watch.started()
         assert watch.advice() is Watch.WAIT
     wait(watch, 0.0, 130.0)
@@ -250,11 +250,11 @@ def test_a_validator_whose_time_runs_out_is_started_again_however_often(watch):
 
 @pytest.mark.parametrize("reason", ["error", "a reason of a later version"])
 def test_a_validator_that_left_because_of_an_error_is_started_once_more(watch, reason):
-    watch.hear(wrote(Shutdown(T, reason, "out of memory")))
+    watch.receive(wrote(Shutdown(T, reason, "out of memory")))
     assert watch.advice() is Watch.START_AGAIN
     watch.starting()
     watch.started()
-    watch.hear(wrote(Shutdown(T, reason)))
+    watch.receive(wrote(Shutdown(T, reason)))
     assert watch.advice() is Watch.LEFT
 
 
@@ -262,21 +262,21 @@ def test_silence_and_error_share_the_one_restart(watch):
     wait(watch, 0.0, 130.0)
     watch.starting()
     watch.started()
-    watch.hear(wrote(Shutdown(T, "error")))
+    watch.receive(wrote(Shutdown(T, "error")))
     assert watch.advice() is Watch.LEFT
 
 
 @pytest.mark.parametrize("farewell", [Stop(T), Shutdown(T, "superseded")])
 def test_a_validator_that_is_done_or_serves_a_later_client_is_not_started_again(watch, farewell):
-    watch.hear(wrote(farewell))
+    watch.receive(wrote(farewell))
     assert watch.advice() is Watch.LEFT
 
 
 def test_a_new_validator_takes_the_place_of_one_that_left(watch):
-    watch.hear(wrote(ValidatorInit(T, "v1", MINE), Shutdown(T, "time")))
+    watch.receive(wrote(ValidatorInit(T, "v1", MINE), Shutdown(T, "time")))
     assert (watch.validator_id, watch.gone) == ("v1", "time")
     assert watch.shards == 1
-    watch.hear(wrote(ValidatorInit(T, "v2", MINE, 4)))
+    watch.receive(wrote(ValidatorInit(T, "v2", MINE, 4)))
     assert watch.shards == 4
     assert (watch.validator_id, watch.gone) == ("v2", None)
     assert watch.advice() is Watch.WAIT
@@ -285,8 +285,8 @@ def test_a_new_validator_takes_the_place_of_one_that_left(watch):
 def test_one_that_left_concerns_more_than_one_that_never_came_and_that_more_than_a_silent_one():
     left, absent, silent, well = (ValidatorWatch(MINE) for _ in range(4))
     for each in (left, silent, well):
-        each.hear(wrote(ValidatorInit(T, "v", MINE)))
-    left.hear(wrote(Shutdown(T, "error")))
+        each.receive(wrote(ValidatorInit(T, "v", MINE)))
+    left.receive(wrote(Shutdown(T, "error")))
     wait(silent, 0.0, 50.0)
     assert sorted((well, left, silent, absent), key=lambda each: each.concern) == [well, silent, absent, left]
 
@@ -304,7 +304,7 @@ def test_a_start_is_tried_again_while_an_old_validator_is_leaving_and_no_longer(
         st.one_of(
             st.tuples(st.just("poll"), st.floats(0, 60)),
             st.tuples(st.just("fail"), st.none()),
-            st.tuples(st.just("hear"), st.sampled_from([Keepalive(T), Shutdown(T, "error"), Stop(T)])),
+            st.tuples(st.just("receive"), st.sampled_from([Keepalive(T), Shutdown(T, "error"), Stop(T)])),
         ),
         max_size=40,
     )
@@ -321,7 +321,7 @@ def test_no_story_makes_more_than_one_restart_unless_time_ran_out(story):
         elif what == "fail":
             watch.poll_failed()
         else:
-            watch.hear(wrote(detail))
+            watch.receive(wrote(detail))
         if watch.advice() is Watch.START_AGAIN:
             restarts += 1
             watch.starting()
@@ -335,25 +335,25 @@ def test_no_story_makes_more_than_one_restart_unless_time_ran_out(story):
 
 def test_how_far_all_is_judged_and_what_was_passed_over_counts_only_for_this_client(watch):
     assert (watch.cursor, watch.passed_over, watch.problem) == (-1, 0, "")
-    watch.hear(wrote(Cursor(T, 4), PassedOver(T, 3, 2, ("line 2: no ETag",))))
-    watch.hear(wrote(Cursor(T, 9), PassedOver(T, 8, 1), serves=MINE - 1))
+    watch.receive(wrote(Cursor(T, 4), PassedOver(T, 3, 2, ("line 2: no ETag",))))
+    watch.receive(wrote(Cursor(T, 9), PassedOver(T, 8, 1), serves=MINE - 1))
     assert (watch.cursor, watch.passed_over, watch.problem) == (4, 2, "line 2: no ETag")
     # One that takes its place reads the log anew, and says so again.
-    watch.hear(wrote(Cursor(T, 2), PassedOver(T, 3, 2, ("line 2: no ETag",)), PassedOver(T, 5, 1)))
+    watch.receive(wrote(Cursor(T, 2), PassedOver(T, 3, 2, ("line 2: no ETag",)), PassedOver(T, 5, 1)))
     assert (watch.cursor, watch.passed_over) == (4, 3)
 
 
 def test_the_word_on_the_index_counts_only_for_this_client(watch):
     assert (watch.judges_index, watch.index) == (False, None)
-    watch.hear(wrote(ValidatorInit(T, "v", MINE, judges_index=True)))
-    watch.hear(wrote(IndexJudged(T, ("'m.json' is missing",)), serves=MINE - 1))
+    watch.receive(wrote(ValidatorInit(T, "v", MINE, judges_index=True)))
+    watch.receive(wrote(IndexJudged(T, ("'m.json' is missing",)), serves=MINE - 1))
     assert (watch.judges_index, watch.index) == (True, None)
-    watch.hear(wrote(said := IndexJudged(T)))
+    watch.receive(wrote(said := IndexJudged(T)))
     assert watch.index == said
 
 
 def test_a_validator_that_passes_over_more_than_there_can_be_is_not_believed_for_ever(watch):
-    watch.hear(wrote(*(PassedOver(T, seq, 1) for seq in range(2000))))
+    watch.receive(wrote(*(PassedOver(T, seq, 1) for seq in range(2000))))
     assert watch.passed_over == 1000
 
 

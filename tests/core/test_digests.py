@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from upload_client.core import digests
 from upload_client.core.checksums import CRC32, crc32
-from upload_client.core.digests import ALGORITHMS, CRCS, Digests, combine, encode, parse, said_by_s3
+from upload_client.core.digests import ALGORITHMS, CRCS, Digests, checksums_stated, combine, encode, parse
 
 CHECK = b"123456789"
 KNOWN = {  # the "check" values of the catalogue of CRCs, and of RFC 1321 and FIPS 180 by hashlib
@@ -124,7 +124,7 @@ def test_what_is_no_checksum_of_that_kind_is_refused(name, value):
 
 def test_what_s3_says_of_an_object_is_read():
     sha = hashlib.sha256(CHECK).digest()
-    said = said_by_s3(
+    said = checksums_stated(
         {
             "ETag": f'"{hashlib.md5(CHECK).hexdigest()}"',
             "ChecksumSHA256": base64.b64encode(sha).decode(),
@@ -150,16 +150,16 @@ def test_what_s3_says_of_an_object_is_read():
     ],
 )
 def test_what_says_nothing_of_the_content_is_left_out(answer):
-    assert said_by_s3(answer) == {}
+    assert checksums_stated(answer) == {}
 
 
 def test_in_a_directory_bucket_no_etag_is_an_md5():
     answer = {"ETag": f'"{"0" * 32}"'}
-    assert said_by_s3(answer, bucket="b--use1-az4--x-s3") == {}
-    assert said_by_s3({**answer, "ServerSideEncryption": "AES256"}, bucket="b") == {"md5": bytes(16)}
+    assert checksums_stated(answer, bucket="b--use1-az4--x-s3") == {}
+    assert checksums_stated({**answer, "ServerSideEncryption": "AES256"}, bucket="b") == {"md5": bytes(16)}
 
 
 def test_an_md5_that_s3_computed_goes_before_one_that_the_etag_may_be():
     md5 = random.Random(1).randbytes(16)
     answer = {"ETag": f'"{"0" * 32}"', "ChecksumMD5": base64.b64encode(md5).decode()}
-    assert said_by_s3(answer) == {"md5": md5}
+    assert checksums_stated(answer) == {"md5": md5}

@@ -13,13 +13,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from made_up import examples
 
 from upload_client.core.columns import (
+    CategoryColumn,
     ChecksumColumn,
     DigestColumn,
     NumberColumn,
     PathRows,
     TextColumn,
     TimeColumn,
-    WordColumn,
 )
 from upload_client.core.files import (
     STATES,
@@ -973,7 +973,7 @@ def test_many_files_are_unchanged_where_each_of_them_is(uploads, now, crc32s):
 COLUMNS = {
     UploadTable: (USUAL, lambda: UploadTable(4)),
     TimeColumn: (st.sampled_from([T, "2026-01-02T03:04:06.000Z"]), lambda: TimeColumn(4)),
-    WordColumn: (st.sampled_from(["fits", "csv"]), lambda: WordColumn(4)),
+    CategoryColumn: (st.sampled_from(["fits", "csv"]), lambda: CategoryColumn(4)),
 }
 
 
@@ -994,7 +994,7 @@ def test_what_is_shared_shows_no_changes_of_the_other(kind, data):
 
 
 def test_what_is_shared_is_grown_and_filled_by_one_of_both_alone():
-    moments, words, uploads = TimeColumn(1), WordColumn(1), UploadTable(1)
+    moments, words, uploads = TimeColumn(1), CategoryColumn(1), UploadTable(1)
     others = moments.share(), words.share(), uploads.share()
     moments.put([0], [T])
     words.put([0], ["fits"])

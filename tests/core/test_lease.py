@@ -384,18 +384,18 @@ def test_with_a_name_that_is_not_the_holders_nothing_is_taken_from_the_dead_eith
     ],
 )
 def test_a_holder_that_was_heard_of_within_a_minute_is_taken_for_alive(age, heard, alive):
-    refusal = may_unlock(HELD, age=age, heard=heard, agent=HELD.agent_id)
+    refusal = may_unlock(HELD, age=age, silence=heard, agent=HELD.agent_id)
     assert refusal == (Refuse(WhyRefused.ALIVE, HELD, 302 - age) if alive else None)
 
 
 @pytest.mark.parametrize("age", [0, 100, 10_000])
 def test_whoever_is_named_wrongly_is_refused_whether_the_holder_lives_or_not(age):
-    refusal = may_unlock(HELD, age=age, heard=age, agent="zzzzzzzzzzz")
+    refusal = may_unlock(HELD, age=age, silence=age, agent="zzzzzzzzzzz")
     assert refusal == Refuse(WhyRefused.ANOTHER, HELD, max(302 - age, 0))
 
 
 def test_of_a_lock_that_cannot_be_read_nobody_can_say_whose_it_is():
-    assert may_unlock(None, age=0, heard=0, agent=HELD.agent_id) is None
+    assert may_unlock(None, age=0, silence=0, agent=HELD.agent_id) is None
 
 
 # ------------------------------------------------------------------------------------------------ the epoch

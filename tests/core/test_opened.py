@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from upload_client.core.columns import WordColumn
+from upload_client.core.columns import CategoryColumn
 from upload_client.core.opened import not_opened, opened_as, opened_as_written, sentence
 
 METADATA = ("size", "etag", "crc32")
@@ -58,27 +58,27 @@ def test_they_are_told_in_a_sentence(why, said):
 
 
 def test_a_column_of_few_texts_gives_back_what_was_put_in():
-    column = WordColumn(3)
+    column = CategoryColumn(3)
     column[0] = "fits"
     column.put([1, 2], ["csv", "fits"])
     column.extend(1)
     assert column.values(0, 4) == ["fits", "csv", "fits", None]
     assert len(column) == 4
     assert column.counts(b"\1\1\0\1", 1) == {"fits": 1, "csv": 1}
-    other = WordColumn(1)
+    other = CategoryColumn(1)
     other.copy(0, column, 1)
     assert other[0] == "csv"
-    again = WordColumn()
+    again = CategoryColumn()
     again.unpack(column.packed(3))
     assert again.values(0, 3) == ["fits", "csv", "fits"]
 
 
 def test_of_texts_without_end_further_ones_are_called_others(monkeypatch):
-    monkeypatch.setattr(WordColumn, "MAX_WORDS", 2)
-    column = WordColumn(5)
+    monkeypatch.setattr(CategoryColumn, "MAX_TEXTS", 2)
+    column = CategoryColumn(5)
     column.put(range(5), ["a", "b", "c", "d", "a"])
-    assert column.values(0, 5) == ["a", "b", WordColumn.OTHER, WordColumn.OTHER, "a"]
-    again = WordColumn()
+    assert column.values(0, 5) == ["a", "b", CategoryColumn.OTHER, CategoryColumn.OTHER, "a"]
+    again = CategoryColumn()
     again.unpack(column.packed(5))
     assert again.values(0, 5) == column.values(0, 5)
 
@@ -86,10 +86,10 @@ def test_of_texts_without_end_further_ones_are_called_others(monkeypatch):
 @pytest.mark.parametrize("data", [b"", b"{}\n", b"[1]\n", b'["a"]\n\2\0', b'["a"]\n\1'])
 def test_what_is_no_such_column_is_refused(data):
     with pytest.raises(ValueError):
-        WordColumn().unpack(data)
+        CategoryColumn().unpack(data)
 
 
 def test_texts_of_a_damaged_column_cannot_move_the_cursor():
-    column = WordColumn()
+    column = CategoryColumn()
     column.unpack(b'["a\\u001b[2J"]\n\1\0')
     assert "\x1b" not in str(column[0])

@@ -21,9 +21,9 @@ from upload_client.core.preflight import (
     clock_status,
     close_name,
     dump_bytes,
+    duration_text,
     estimate,
     exit_code,
-    in_words,
     next_probe,
     resource,
 )
@@ -127,7 +127,7 @@ def test_many_small_files_take_their_time_by_their_number_and_large_ones_by_thei
     ],
 )
 def test_a_time_is_told_as_people_say_it(seconds, said):
-    assert in_words(seconds) == said
+    assert duration_text(seconds) == said
 
 
 @pytest.mark.parametrize(

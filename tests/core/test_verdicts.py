@@ -21,7 +21,7 @@ from upload_client.core.verdicts import (
     SOMETHING_ELSE,
     apply,
     apply_all,
-    heard,
+    is_for,
     judge,
 )
 
@@ -255,7 +255,7 @@ def test_verdicts_count_from_any_validator_but_a_dead_one_and_a_later_clients(se
     segment = Segment(
         SegmentHeader(1, 0, "v", 1, None, serves), Records((verdict(),)), "", superseded=superseded
     )
-    assert heard(segment, EPOCH) is counts
+    assert is_for(segment, EPOCH) is counts
 
 
 STATUSES = st.sampled_from(["ok", "failure", "error"])

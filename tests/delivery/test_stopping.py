@@ -168,7 +168,7 @@ def test_a_run_that_is_stopped_lists_no_more_of_what_others_have_put_where_it_la
                 told.append(event.text)
 
     monkeypatch.setattr(plan, "pages_of", pages)
-    monkeypatch.setattr(startup, "_TOLD_EVERY", 0.0)
+    monkeypatch.setattr(startup, "_LISTING_NOTICE_SECONDS", 0.0)
     client = client_of(delivery, many)
     outcome = client.run(reporter=Heard(lambda _: False, lambda: None))
     in_order(delivery, client, outcome)

@@ -168,7 +168,7 @@ def test_a_validator_that_names_no_document_tells_of_a_change_only_if_it_would_h
         ledger=["a.csv"],
     )
     monkeypatch.setattr(startup, "sha256_of", lambda *_: "ab" * 32)
-    startup._tell_of_other_expectations(connected)
+    startup._warn_of_other_expectations(connected)
     assert told == ["expectations_changed"] * is_told
 
 

@@ -203,7 +203,7 @@ def test_the_files_of_all_bags_are_counted_in_one_pass():
 def test_what_would_take_much_memory_is_not_held_against_the_delivery(name, data):
     judged = judge(name, data, Nothing())
     assert judged is not None
-    assert "not held against the delivery: it has more than" in judged.told
+    assert "not held against the delivery: it has more than" in judged.summary
     assert not judged.findings.n
 
 
@@ -212,7 +212,7 @@ def test_a_bag_of_more_files_than_are_looked_for_is_no_broken_one(monkeypatch):
     lines = b"".join(b"0" * 32 + b"  data/%d\n" % n for n in range(3))
     names = [f"data/{n}" for n in range(3)]
     judged = judge("manifest-md5.txt", lines, Nothing("bagit.txt", *names))
-    assert judged.told == "BagIt manifest not held against the delivery: it promises more than 2 files"
+    assert judged.summary == "BagIt manifest not held against the delivery: it promises more than 2 files"
     assert not judged.findings.n
     assert judge("manifest-md5.txt", lines, Nothing("bagit.txt", *names[1:])).findings.n
 
@@ -578,7 +578,7 @@ def looked_at(folder: Path):
         [path.relative_to(folder).as_posix() for path in files], [path.stat().st_size for path in files]
     )
     order = SimpleNamespace(content=True, choice=Choice(), transfer_type="staging")
-    (found,) = look_at_content(SimpleNamespace(data=data, order=order, tell=lambda _: None), folder, None)
+    (found,) = look_at_content(SimpleNamespace(data=data, order=order, report=lambda _: None), folder, None)
     return found
 
 

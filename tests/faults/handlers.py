@@ -63,7 +63,7 @@ def work(event: Any, context: Any) -> Any:
     from upload_client.validator.pipeline import Validator
 
     if event["dataset"] == "dies" and not _died_before(event):
-        Validator._say_verdict = lambda *_: _die(event)  # type: ignore[method-assign]
+        Validator._append_verdict = lambda *_: _die(event)  # type: ignore[method-assign]
     if event["dataset"] == "silent" and not _died_before(event):
         Validator.step = lambda *_: 1.0  # type: ignore[method-assign]
         Lock.step = lambda *_: 1.0  # type: ignore[method-assign]

@@ -413,10 +413,10 @@ def test_a_table_called_index_csv_is_data_unless_it_is_a_list(tmp_path):
     make(tmp_path, "a.csv")
     (tmp_path / "index.csv").write_text("temperature,wind\n1,2\n")
     told = []
-    assert paths_of(take(tmp_path, None, Choice(), tell=told.append)) == ["a.csv", "index.csv"]
+    assert paths_of(take(tmp_path, None, Choice(), notify=told.append)) == ["a.csv", "index.csv"]
     assert told == []
     (tmp_path / "index.csv").write_text("path\na.csv\n")
-    assert paths_of(take(tmp_path, None, Choice(), tell=told.append)) == ["a.csv"]
+    assert paths_of(take(tmp_path, None, Choice(), notify=told.append)) == ["a.csv"]
     assert told == [f"the list of files is {tmp_path / 'index.csv'}"]
 
 

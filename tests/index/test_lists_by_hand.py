@@ -127,7 +127,7 @@ def test_columns_that_are_not_used_are_told(source, tmp_path):
     path = tmp_path / "list.csv"
     path.write_text("Label;File;Split\nx;a.csv;train\n")
     told = []
-    take(source, path, Choice(), tell=told.append)
+    take(source, path, Choice(), notify=told.append)
     assert told == [f"not used of '{path}': 'Label', 'Split'"]
 
 

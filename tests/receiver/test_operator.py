@@ -77,7 +77,7 @@ def test_files_are_counted_by_how_they_were_judged_and_why_not_well(written):
     def run():
         telemetry = Telemetry(dataset="d", delivery_id="y")
         with telemetry.watching(Validator()), ThreadPoolExecutor(4) as pool:
-            judging = Judging(Judge(), pool, heard=telemetry.judged)
+            judging = Judging(Judge(), pool, on_judgement=telemetry.judged)
             wait([judging.submit(path, None) for path in CAME_OUT])
 
     lines = written(run)
@@ -139,7 +139,7 @@ BREAKS = ["\n", "\r\n", "\r", "\v", "\f", "\x1c", "\x85", "\u2028", "\u2029"]
 def test_what_others_say_makes_no_line_of_the_mail_or_of_the_message(monkeypatch, line_break):
     forged = f"so it is{line_break}valid          9 of 9 files\x1b[2J"
     tally = Tally(1, 1, 0, 0, 7, ((forged, forged),), "stop", forged)
-    told = serving._told(Layout("d", "y", "staging"), "stop", tally, [])
+    told = serving._outcome_message(Layout("d", "y", "staging"), "stop", tally, [])
     sent = []
     sns = SimpleNamespace(publish=lambda **message: sent.append(message))
     monkeypatch.setattr(serving.clients, "client", lambda *_: sns)

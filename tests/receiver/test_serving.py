@@ -205,7 +205,7 @@ def test_what_lacks_a_file_that_was_agreed_on_is_not_told_of_as_complete_and_no_
     running, deliver, store, tmp_path, monkeypatch
 ):
     # A client from before validators had a word for it, which goes on as if nothing had been said.
-    monkeypatch.setattr(ValidatorWatch, "hear", heard_as_before(ValidatorWatch.hear))
+    monkeypatch.setattr(ValidatorWatch, "receive", heard_as_before(ValidatorWatch.receive))
     make_key(tmp_path / "key")
     control = Bucket(store.control_bucket, client=store.client("s3"))
     lacking = name()
@@ -287,7 +287,7 @@ def test_what_was_valid_and_refused_is_asked_about_again_and_taken_once_it_is_wh
     running()
     # All of it is judged before the word is heard, as of small files it can be.
     with monkeypatch.context() as patch:
-        patch.setattr("upload_client.delivery.loop._heed_word_on_index", lambda connected: None)
+        patch.setattr("upload_client.delivery.loop._check_verdict_on_index", lambda connected: None)
         stopped = threading.Event()
 
         def update(connected, real=loop.update):

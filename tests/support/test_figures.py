@@ -218,17 +218,17 @@ def test_whatever_is_seen_rates_are_finite_and_nothing_takes_less_than_no_time(s
 
 def test_a_hundred_files_gone_wrong_are_told_and_then_that_there_are_more():
     told = figures.FileNotices(0)
-    shown = [told.tell(FileChanged(str(n), "failed")) for n in range(101)]
+    shown = [told.announces(FileChanged(str(n), "failed")) for n in range(101)]
     assert shown == [True] * 100 + [False]
     assert told.left_out
-    assert not told.tell(FileChanged("x", "invalid"))
+    assert not told.announces(FileChanged("x", "invalid"))
     assert not told.left_out
 
 
 def test_a_file_that_fails_at_each_try_is_told_of_once():
     told = figures.FileNotices(0)
-    assert [told.tell(FileChanged("x", "failed")) for _ in range(3)] == [True, False, False]
-    assert told.tell(FileChanged("x", "invalid"))
+    assert [told.announces(FileChanged("x", "failed")) for _ in range(3)] == [True, False, False]
+    assert told.announces(FileChanged("x", "invalid"))
     assert not told.left_out
 
 
@@ -237,5 +237,5 @@ def test_with_v_every_outcome_is_told_and_without_it_only_what_went_wrong():
     assert [s for s in states if figures.FileNotices(1).tell(FileChanged("x", s))] == states[3:]
     assert [s for s in states if figures.FileNotices(0).tell(FileChanged("x", s))] == states[5:]
     told = figures.FileNotices(1)
-    assert all(told.tell(FileChanged("x", "failed")) for _ in range(200))
+    assert all(told.announces(FileChanged("x", "failed")) for _ in range(200))
     assert not told.left_out

@@ -23,14 +23,14 @@ def test_a_program_gets_its_input_and_what_it_says_comes_back():
         python("import sys; print(sys.stdin.read()); sys.stderr.write('why'); sys.exit(3)"),
         seconds=60, given=b"told", reads_output=True,
     )  # fmt: skip
-    assert (ran.returncode, ran.output.strip(), ran.said) == (3, b"told", b"why")
+    assert (ran.returncode, ran.output.strip(), ran.error_output) == (3, b"told", b"why")
 
 
 def test_of_an_endless_error_its_end_is_kept_and_no_more():
     talks = "import sys; [sys.stderr.write('x' * 1000) for _ in range(3000)]; sys.stderr.write('the end')"
     ran = run_program(python(talks), seconds=60)
-    assert ran.said.endswith(b"xthe end")
-    assert len(ran.said) <= 4096
+    assert ran.error_output.endswith(b"xthe end")
+    assert len(ran.error_output) <= 4096
 
 
 def test_a_program_that_prints_without_end_is_ended():

@@ -217,7 +217,7 @@ def test_a_line_of_progress_is_wiped_when_an_error_ends_the_work(monkeypatch):
 
 
 def test_a_line_of_progress_is_shown_on_terminals_alone(monkeypatch):
-    monkeypatch.setattr(progress_line, "TOLD_EVERY", 0.0)
+    monkeypatch.setattr(progress_line, "SHOWN_EVERY", 0.0)
     stream = Stream()
     monkeypatch.setattr(sys, "stderr", stream)
     monkeypatch.setenv("TERM", "dumb")

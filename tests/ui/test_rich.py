@@ -19,7 +19,7 @@ from upload_client.core.files import STATES
 from upload_client.events import FileChanged, Health, InFlight, Message, Phase, Planned, Progress, Summary
 from upload_client.ui.ending import Command
 from upload_client.ui.rich import RichReporter
-from upload_client.ui.run_view import Told
+from upload_client.ui.run_view import RunView
 from upload_client.ui.screen import Screen, bar, shorten
 
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|\r")
@@ -65,14 +65,14 @@ class Drawn:
 
     def __init__(self, *events, width=80, height=24, ascii_only=False):
         self.clock = StandingClock()
-        self.told = Told(self.clock)
-        self.screen = Screen(self.told, ascii_only=ascii_only)
+        self.view = RunView(self.clock)
+        self.screen = Screen(self.view, ascii_only=ascii_only)
         self.width, self.height = width, height
         self.take(*events)
 
     def take(self, *events):
         for event in events:
-            self.told.take(event)
+            self.view.take(event)
         return self
 
     @property
@@ -292,9 +292,9 @@ def test_a_file_keeps_its_line_until_it_has_arrived():
 def test_a_gap_that_nobody_fills_is_closed_by_the_last_file():
     drawn = twice(Drawn(Phase("sending")), flying(*"abcd"))
     drawn.take(figures(in_flight=flying(*"bcd")))
-    assert [place and place.relpath for place in drawn.told.places] == [None, "b", "c", "d"]
+    assert [place and place.relpath for place in drawn.view.places] == [None, "b", "c", "d"]
     drawn.take(figures(in_flight=flying(*"bcd")))
-    assert [place and place.relpath for place in drawn.told.places] == ["d", "b", "c"]
+    assert [place and place.relpath for place in drawn.view.places] == ["d", "b", "c"]
 
 
 def test_the_height_of_what_is_drawn_never_shrinks():
@@ -501,7 +501,7 @@ def test_what_is_remembered_does_not_grow_with_the_files():
             return sum(map(held, thing)) + len(thing)
         return held(vars(thing)) if hasattr(thing, "__dict__") else 1
 
-    assert held(drawn.told) < 200
+    assert held(drawn.view) < 200
 
 
 # --- the terminal itself -------------------------------------------------------------------------

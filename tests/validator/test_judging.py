@@ -213,7 +213,9 @@ def test_a_fault_of_the_one_thread_costs_speed_and_no_verdict(landing, abreast, 
 def test_whoever_listens_hears_of_each_once_and_of_none_that_is_abandoned(landing, proxy, through, abreast):
     asked = [(f"{n}.csv", send(landing, f"{n}.csv")) for n in range(30)]
     heard = []
-    judging = abreast(through(landing), heard=lambda path, judgement: heard.append((path, judgement.status)))
+    judging = abreast(
+        through(landing), on_judgement=lambda path, judgement: heard.append((path, judgement.status))
+    )
     outcomes(judging, *asked)
     proxy.on(delay(60), method="GET", path="")
     pending = judging.submit(*asked[0])

@@ -98,8 +98,8 @@ class DeliveryActivity(Activity):
             check(self.metadata)
         with self.data_source.get_reader() as reader:
             until_stopped = cast("BinaryIO", _UntilStopped(reader, self.check_stopped))
-            told = self.writer.write(until_stopped, dict(self.metadata))
-        self.metadata.update(told or {})
+            written = self.writer.write(until_stopped, dict(self.metadata))
+        self.metadata.update(written or {})
 
 
 class _UntilStopped:

@@ -87,7 +87,7 @@ class ClientActivity(Activity):
                 with self._mutex:
                     self._client = None
                 if seen.summary is not None:
-                    self.metadata.update(_told(seen.summary))
+                    self.metadata.update(_metadata_of(seen.summary))
         if self._stopping.is_set() and outcome.exit_code == ExitCode.INTERRUPTED:
             raise Interrupted
         if isinstance(outcome.error, DeliveryError):
@@ -117,7 +117,7 @@ class _Last:
         """Nothing is held back."""
 
 
-def _told(summary: Summary) -> dict[str, Any]:
+def _metadata_of(summary: Summary) -> dict[str, Any]:
     indent = {"name": "  ", "more": "  ", "todo": "  -> "}
     lines = [f"{indent.get(kind, '')}{text}" for kind, text in problem_lines(summary.problems)]
     return {

@@ -37,10 +37,10 @@ def without_secrets(text: object, secrets: Iterable[str | None]) -> str:
         text: the words, or the exception that has them.
         secrets: passwords and keys; None and empty ones are passed over.
     """
-    said = str(text) or type(text).__name__
+    cleaned = str(text) or type(text).__name__
     for secret in secrets:
         if secret:
             encoded = base64.b64encode(secret.encode("utf-8", "surrogateescape")).decode()
             for form in (secret, quote(secret, safe=""), encoded, encoded.rstrip("=")):
-                said = said.replace(form, "…")
-    return for_terminal(said)[:_MAX_REASON]
+                cleaned = cleaned.replace(form, "…")
+    return for_terminal(cleaned)[:_MAX_REASON]

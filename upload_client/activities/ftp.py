@@ -111,12 +111,12 @@ class FtpClient:
             ftp.voidcmd("TYPE I")
         except _ERRORS as error:
             ftp.close()
-            said = f"{self} cannot {doing}: {self.in_words(error)}"
+            message = f"{self} cannot {doing}: {self.reason_of(error)}"
             if isinstance(error, ftplib.error_perm) and str(error)[:3] in {"530", "331", "332"}:
-                raise LoginRefused(said, hint="Check user name and password.") from None
+                raise LoginRefused(message, hint="Check user name and password.") from None
             if isinstance(error, ssl.SSLError):
-                raise NotDelivered(said, hint="Ask who runs it for its certificate.") from None
-            raise NotReachable(said, hint="Check its name and the network.") from None
+                raise NotDelivered(message, hint="Ask who runs it for its certificate.") from None
+            raise NotReachable(message, hint="Check its name and the network.") from None
         self._ftp = ftp
         return ftp
 
@@ -126,10 +126,10 @@ class FtpClient:
             self._ftp.close()
             self._ftp = None
 
-    def in_words(self, error: BaseException) -> str:
+    def reason_of(self, error: BaseException) -> str:
         """The words of a server or the system, without the password."""
-        said = error.strerror if isinstance(error, OSError) and error.strerror else error
-        return without_secrets(said, (self._secret,))
+        text = error.strerror if isinstance(error, OSError) and error.strerror else error
+        return without_secrets(text, (self._secret,))
 
     def reading(self, path: str) -> Callable[[int], bytes]:
         """Begin to read a file.
@@ -146,7 +146,7 @@ class FtpClient:
             connection = ftp.transfercmd(f"RETR {path}")
         except _ERRORS as error:
             self.close()
-            raise NotDelivered(f"{self}/{path} cannot be read: {self.in_words(error)}") from None
+            raise NotDelivered(f"{self}/{path} cannot be read: {self.reason_of(error)}") from None
         total = 0
         ended = False
 
@@ -162,7 +162,7 @@ class FtpClient:
                     ftp.voidresp()  # only this says that it was all
             except _ERRORS as error:
                 raise NotDelivered(
-                    f"{self}/{path} broke off after {total:,} bytes: {self.in_words(error)}"
+                    f"{self}/{path} broke off after {total:,} bytes: {self.reason_of(error)}"
                 ) from None
             total += len(data)
             if ended and expected not in {None, total}:
@@ -213,11 +213,11 @@ class _Server:
     def can_resume(self) -> bool:
         return "REST STREAM" in self._feat()
 
-    def can_tell_sizes(self) -> bool:
+    def knows_sizes(self) -> bool:
         return "SIZE" in self._feat().split()
 
     def make_folder(self, path: str) -> None:
-        with self._told(f"make the folder {path}") as ftp:
+        with self._translating_errors(f"make the folder {path}") as ftp:
             if _is_folder(ftp, path):
                 return
             for made in folders(path):
@@ -229,7 +229,7 @@ class _Server:
                         raise error from None
 
     def size(self, path: str) -> int | None:
-        with self._told(f"ask for the size of {path}") as ftp:
+        with self._translating_errors(f"ask for the size of {path}") as ftp:
             return _size(ftp, path)
 
     def write(self, path: str, blocks: Iterator[bytes], offset: int) -> None:
@@ -246,7 +246,7 @@ class _Server:
                 raise self._failed(f"write {path}", error) from None
 
     def rename(self, path: str, name: str) -> None:
-        with self._told(f"rename {path} to {name}") as ftp:
+        with self._translating_errors(f"rename {path} to {name}") as ftp:
             try:
                 ftp.rename(path, name)
             except ftplib.error_perm:
@@ -262,7 +262,7 @@ class _Server:
 
     def _feat(self) -> str:
         if self._features is None:
-            with self._told("ask what it can do") as ftp:
+            with self._translating_errors("ask what it can do") as ftp:
                 try:
                     self._features = ftp.sendcmd("FEAT").upper()
                 except ftplib.error_perm:
@@ -270,7 +270,7 @@ class _Server:
         return self._features
 
     @contextlib.contextmanager
-    def _told(self, doing: str) -> Iterator[ftplib.FTP]:
+    def _translating_errors(self, doing: str) -> Iterator[ftplib.FTP]:
         ftp = self._client.connect()
         try:
             yield ftp
@@ -279,7 +279,7 @@ class _Server:
             raise self._failed(doing, error) from None
 
     def _failed(self, doing: str, error: BaseException) -> NotDelivered:
-        return NotDelivered(f"{self._client} cannot {doing}: {self._client.in_words(error)}")
+        return NotDelivered(f"{self._client} cannot {doing}: {self._client.reason_of(error)}")
 
 
 class _Blocks:

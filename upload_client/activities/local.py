@@ -57,7 +57,7 @@ class LocalFileWriter:
 
 
 @contextlib.contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _translating_errors(path: Path) -> Iterator[None]:
     try:
         with naming(path):
             yield
@@ -77,7 +77,7 @@ class _Folder:
         self._root = root
 
     def make_folder(self, path: str) -> None:
-        with _told(self._root / path):
+        with _translating_errors(self._root / path):
             (self._root / path).mkdir(parents=True, exist_ok=True)
 
     def size(self, path: str) -> int | None:
@@ -86,18 +86,18 @@ class _Folder:
         except FileNotFoundError:
             return None
 
-    def can_tell_sizes(self) -> bool:
+    def knows_sizes(self) -> bool:
         return True
 
     def write(self, path: str, blocks: Iterator[bytes], offset: int) -> None:  # noqa: ARG002 - always 0 here
         target = self._root / path
-        with _told(target):
+        with _translating_errors(target):
             file = target.open("wb")
         try:
             for block in blocks:
-                with _told(target):
+                with _translating_errors(target):
                     file.write(block)
-            with _told(target):
+            with _translating_errors(target):
                 file.flush()
                 os.fsync(file.fileno())
         finally:
@@ -105,9 +105,9 @@ class _Folder:
                 file.close()
 
     def rename(self, path: str, name: str) -> None:
-        with _told(self._root / name):
+        with _translating_errors(self._root / name):
             (self._root / path).replace(self._root / name)
 
     def remove(self, path: str) -> None:
-        with _told(self._root / path):
+        with _translating_errors(self._root / path):
             (self._root / path).unlink(missing_ok=True)

@@ -13,7 +13,7 @@ from email.message import EmailMessage
 from typing import Any
 
 from upload_client.activities.errors import NotDelivered, without_secrets
-from upload_client.activities.runner import exit_code_of, in_words
+from upload_client.activities.runner import describe, exit_code_of
 from upload_client.core.templates import check_template, fill
 from upload_client.core.text import for_log, for_terminal
 from upload_client.errors import LoginRefused, UsageError
@@ -112,31 +112,32 @@ class Smtp:
                     server.login(self._user, secret)
                 refused = server.send_message(message)
         except smtplib.SMTPAuthenticationError as error:
-            said = without_secrets(_reply(error.smtp_error), (secret,))
+            reply = without_secrets(_reply(error.smtp_error), (secret,))
             raise LoginRefused(
-                f"{self.host} does not let {self._user} in: {error.smtp_code} {said}",
+                f"{self.host} does not let {self._user} in: {error.smtp_code} {reply}",
                 hint="Check `user` and `password_command` of the mail.",
             ) from None
         except smtplib.SMTPRecipientsRefused as error:
             refused_all = "; ".join(
-                f"{who}: {code} {without_secrets(_reply(said), (secret,))}"
-                for who, (code, said) in error.recipients.items()
+                f"{who}: {code} {without_secrets(_reply(reply), (secret,))}"
+                for who, (code, reply) in error.recipients.items()
             )
             raise NotDelivered(f"{self.host} refuses all recipients: {refused_all}") from None
         except smtplib.SMTPResponseException as error:
-            said = without_secrets(_reply(error.smtp_error), (secret,))
-            raise NotDelivered(f"{self.host} refuses the mail: {error.smtp_code} {said}") from None
+            reply = without_secrets(_reply(error.smtp_error), (secret,))
+            raise NotDelivered(f"{self.host} refuses the mail: {error.smtp_code} {reply}") from None
         except UnicodeEncodeError:
             raise LoginRefused(
                 f"the password of {self._user} cannot be sent to {self.host}: it is not ASCII"
             ) from None
         except _ERRORS as error:
-            words = error.strerror if isinstance(error, OSError) and error.strerror else error
+            text = error.strerror if isinstance(error, OSError) and error.strerror else error
             raise NotDelivered(
-                f"the mail cannot be sent by {self.host}: {without_secrets(words, (secret,))}"
+                f"the mail cannot be sent by {self.host}: {without_secrets(text, (secret,))}"
             ) from None
         return {
-            who: f"{code} {without_secrets(_reply(said), (secret,))}" for who, (code, said) in refused.items()
+            who: f"{code} {without_secrets(_reply(reply), (secret,))}"
+            for who, (code, reply) in refused.items()
         }
 
     def _connect(self) -> smtplib.SMTP:
@@ -153,8 +154,8 @@ class Smtp:
         return self._password()
 
 
-def _reply(said: bytes | str) -> str:
-    return said.decode("utf-8", "replace") if isinstance(said, bytes) else said
+def _reply(reply: bytes | str) -> str:
+    return reply.decode("utf-8", "replace") if isinstance(reply, bytes) else reply
 
 
 def compose(
@@ -217,12 +218,12 @@ class _Mailing:
         try:
             refused = self._smtp.send(self._message(metadata))
         except Exception as error:  # noqa: BLE001 - what came of the activity is as it was
-            _log.error("the mail could not be sent: %s", for_log(in_words(error)))
+            _log.error("the mail could not be sent: %s", for_log(describe(error)))
             return
         taken = [who for who in self._recipients if email.utils.parseaddr(who)[1] not in refused]
         _log.info("told %s", for_log(", ".join(taken)))
-        for who, said in refused.items():
-            _log.warning("the mail was not sent to %s: %s", for_log(who), for_log(said))
+        for who, reply in refused.items():
+            _log.warning("the mail was not sent to %s: %s", for_log(who), for_log(reply))
 
     def _message(self, metadata: Mapping[str, Any]) -> EmailMessage:
         # What a value says must not look like a line of the template.
@@ -310,7 +311,7 @@ class EmailFailureHandler(_Mailing):
                 "title": "An activity",
                 **metadata,
                 "details": _details(metadata),
-                "error": in_words(exception),
+                "error": describe(exception),
                 "hint": getattr(exception, "hint", ""),
                 "exit_code": int(exit_code_of(exception)),
             }

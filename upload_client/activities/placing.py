@@ -38,7 +38,7 @@ class Place(Protocol):
         """Bytes of a file; None: it is not there."""
         ...
 
-    def can_tell_sizes(self) -> bool:
+    def knows_sizes(self) -> bool:
         """Whether `size` can be asked at all."""
         ...
 
@@ -126,7 +126,7 @@ class Placing:
 
     def _check(self, place: Place, temporary: str, name: str, total: int) -> None:
         there = place.size(temporary)
-        if there is None and not place.can_tell_sizes():
+        if there is None and not place.knows_sizes():
             _log.warning("the size of %s cannot be checked: the server does not tell sizes", for_log(name))
         elif there != total:
             self._given.pop(name, None)  # what is there is not what was thought: begin anew

@@ -189,7 +189,7 @@ def read_http(url: str, name: str, password: Password = None) -> BinaryIO:
     try:
         answer = requests.get(url, stream=True, timeout=_TIMEOUT, headers=headers, auth=auth, proxies=proxies)
     except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError, OSError) as error:
-        raise NotReachable(f"{name} cannot be reached: {_in_words(error)}", hint=_LATER) from None
+        raise NotReachable(f"{name} cannot be reached: {_reason(error)}", hint=_LATER) from None
     if not answer.ok:
         answer.close()
         raise NotDelivered(f"{name} answers {answer.status_code} {without_secrets(answer.reason or '', ())}")
@@ -202,7 +202,7 @@ def read_http(url: str, name: str, password: Password = None) -> BinaryIO:
             data: bytes = raw.read(size, decode_content=False)
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             raise NotDelivered(
-                f"{name} broke off after {total:,} bytes: {_in_words(error)}", hint=_LATER
+                f"{name} broke off after {total:,} bytes: {_reason(error)}", hint=_LATER
             ) from None
         total += len(data)
         return data
@@ -213,14 +213,14 @@ def read_http(url: str, name: str, password: Password = None) -> BinaryIO:
 _LATER = "Check the network and the server, then run it again."
 
 
-def _in_words(error: BaseException) -> str:
+def _reason(error: BaseException) -> str:
     """The reason at the bottom of requests' and urllib3's exceptions, whose own words repeat the URL."""
     seen = {id(error)}
     while (inner := _inner(error)) is not None and id(inner) not in seen:
         seen.add(id(inner))
         error = inner
-    said = str(error.strerror) if isinstance(error, OSError) and error.strerror else ""
-    return without_secrets(said or type(error).__name__, ())
+    text = str(error.strerror) if isinstance(error, OSError) and error.strerror else ""
+    return without_secrets(text or type(error).__name__, ())
 
 
 def _inner(error: BaseException) -> BaseException | None:

@@ -17,8 +17,8 @@ __all__ = [
     "LoggingFailureHandler",
     "LoggingSuccessHandler",
     "SuccessHandler",
+    "describe",
     "exit_code_of",
-    "in_words",
 ]
 
 _log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ class LoggingFailureHandler:
 
     def handle_failure(self, exception: BaseException, metadata: Mapping[str, Any]) -> None:
         """Log it."""
-        _log.error("failed: %s: %s", for_log(_name(metadata)), for_log(in_words(exception)))
+        _log.error("failed: %s: %s", for_log(_name(metadata)), for_log(describe(exception)))
 
 
 class ActivityRunner:
@@ -111,7 +111,7 @@ class ActivityRunner:
             else:
                 self._failure_handler.handle_failure(self.exception, metadata)
         except Exception as error:  # noqa: BLE001 - what came of the activity is as it was
-            _log.error("how it ended could not be told: %s", for_log(in_words(error)))
+            _log.error("how it ended could not be told: %s", for_log(describe(error)))
         return 0 if self.exception is None else int(exit_code_of(self.exception))
 
 
@@ -120,13 +120,13 @@ def exit_code_of(error: BaseException) -> ExitCode:
     return ExitCode(error.exit_code) if isinstance(error, DeliveryError) else ExitCode.UNEXPECTED
 
 
-def in_words(error: BaseException) -> str:
+def describe(error: BaseException) -> str:
     """A failure in a sentence. It is not yet safe for a terminal."""
-    said = str(error)
+    text = str(error)
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return (
-        said if isinstance(error, DeliveryError) and said else f"{type(error).__name__}: {said}".rstrip(": ")
+        text if isinstance(error, DeliveryError) and text else f"{type(error).__name__}: {text}".rstrip(": ")
     )
 
 

@@ -155,7 +155,7 @@ class S3FileWriter:
         first = read_exactly(reader, streamed_part_size(1))
         upload = _Upload(client, bucket, key, own)
         try:
-            told = (
+            written = (
                 upload.put(first) if len(first) < streamed_part_size(1) else upload.put_parts(first, reader)
             )
         except _NoBucket:
@@ -163,10 +163,10 @@ class S3FileWriter:
                 f"there is no bucket {bucket!r}", hint="Make it, or have it made: create_bucket."
             ) from None
         if self._link_seconds is not None:
-            told["link"] = client.generate_presigned_url(
+            written["link"] = client.generate_presigned_url(
                 "get_object", Params={"Bucket": bucket, "Key": key}, ExpiresIn=self._link_seconds
             )
-        return told
+        return written
 
     def _checked(self, metadata: Mapping[str, Any]) -> tuple[str, str, dict[str, str]]:
         bucket, key = str(metadata.get("bucket") or ""), str(metadata.get("key") or "")
@@ -174,7 +174,9 @@ class S3FileWriter:
             if reason:
                 raise UsageError(f"the {what} {name!r} {reason}", hint="The metadata say `bucket` and `key`.")
         try:
-            own = object_metadata({n: v for n, v in metadata.items() if n not in {"bucket", "key", *_TOLD}})
+            own = object_metadata(
+                {n: v for n, v in metadata.items() if n not in {"bucket", "key", *_WRITTEN_FIELDS}}
+            )
         except ValueError as error:
             raise UsageError(
                 str(error), hint="Nothing was sent. S3 keeps metadata in headers, 2 KB in all."
@@ -199,7 +201,7 @@ class S3FileWriter:
             client.create_bucket(Bucket=bucket, **({} if region == "us-east-1" else where))
 
 
-_TOLD = ("size", "crc32", "etag", "url", "link")
+_WRITTEN_FIELDS = ("size", "crc32", "etag", "url", "link")
 """Keys that a writer sets, and so no metadata of the next object."""
 
 
@@ -229,7 +231,7 @@ class _Upload:
                 ChecksumAlgorithm="CRC32",
                 ChecksumCRC32=crc32,
             )
-        return self._told(len(data), crc32, str(answer["ETag"]))
+        return self._description(len(data), crc32, str(answer["ETag"]))
 
     def put_parts(self, first: bytes, reader: BinaryIO) -> dict[str, Any]:
         """Write it in parts. Nothing is left of it if that fails."""
@@ -298,9 +300,9 @@ class _Upload:
             if found is None or (found.size, found.crc32) != (size, crc32):
                 raise
             etag = found.etag
-        return self._told(size, crc32, etag)
+        return self._description(size, crc32, etag)
 
-    def _told(self, size: int, crc32: str, etag: str) -> dict[str, Any]:
+    def _description(self, size: int, crc32: str, etag: str) -> dict[str, Any]:
         url = f"s3://{self._bucket}/{self._key}"
         return {"size": size, "crc32": crc32, "etag": etag.strip('"'), "url": url}
 

@@ -131,17 +131,19 @@ class SftpClient:
     def _refuse(self, error: BaseException) -> None:
         import paramiko  # noqa: PLC0415 - it is imported already
 
-        said = self.in_words(error)
+        reason = self.reason_of(error)
         if isinstance(error, paramiko.AuthenticationException):
-            raise LoginRefused(f"{self} cannot be logged in to: {said}", hint="Check user, password and key.")
-        if "known_hosts" in said:
             raise LoginRefused(
-                f"{self} is not known: {said}",
+                f"{self} cannot be logged in to: {reason}", hint="Check user, password and key."
+            )
+        if "known_hosts" in reason:
+            raise LoginRefused(
+                f"{self} is not known: {reason}",
                 hint="Put its key into known_hosts, once you have compared it with what its owner says.",
             )
         if isinstance(error, FileNotFoundError | PermissionError) and error.filename:
             raise UsageError(f"{error.filename} cannot be read: {error.strerror}")
-        raise NotReachable(f"{self} cannot be reached: {said}", hint="Check its name and the network.")
+        raise NotReachable(f"{self} cannot be reached: {reason}", hint="Check its name and the network.")
 
     def close(self) -> None:
         """Give the connection up, whatever is under way on it."""
@@ -151,10 +153,10 @@ class SftpClient:
                     one.close()
         self._sftp = self._ssh = None
 
-    def in_words(self, error: BaseException) -> str:
+    def reason_of(self, error: BaseException) -> str:
         """The words of a server or the system, without the password."""
-        said = error.strerror if isinstance(error, OSError) and error.strerror else error
-        return without_secrets(said, (self._secret, self._key_password))
+        text = error.strerror if isinstance(error, OSError) and error.strerror else error
+        return without_secrets(text, (self._secret, self._key_password))
 
 
 class SftpFileWriter(ServerFileWriter):
@@ -179,11 +181,11 @@ class _Server:
     def __init__(self, client: SftpClient) -> None:
         self._client = client
 
-    def can_tell_sizes(self) -> bool:
+    def knows_sizes(self) -> bool:
         return True
 
     def make_folder(self, path: str) -> None:
-        with self._told(f"make the folder {path}") as sftp:
+        with self._connected(f"make the folder {path}") as sftp:
             for made in folders(path):
                 if not _is_folder(sftp, made):
                     try:
@@ -193,7 +195,7 @@ class _Server:
                             raise
 
     def size(self, path: str) -> int | None:
-        with self._told(f"ask for the size of {path}") as sftp:
+        with self._connected(f"ask for the size of {path}") as sftp:
             try:
                 return sftp.stat(path).st_size
             except FileNotFoundError:
@@ -201,23 +203,23 @@ class _Server:
 
     def write(self, path: str, blocks: Iterator[bytes], offset: int) -> None:
         sftp = self._client.connect()
-        with self._said(f"write {path}"):
+        with self._translating_errors(f"write {path}"):
             file = sftp.open(path, "r+" if offset else "w")
         try:
             if offset:
-                with self._said(f"write {path}"):
+                with self._translating_errors(f"write {path}"):
                     file.truncate(offset)
                     file.seek(offset)
             file.set_pipelined(True)
             for block in blocks:
-                with self._said(f"write {path}"):
+                with self._translating_errors(f"write {path}"):
                     file.write(block)
         finally:
-            with self._said(f"write {path}"):
+            with self._translating_errors(f"write {path}"):
                 file.close()
 
     def rename(self, path: str, name: str) -> None:
-        with self._told(f"rename {path} to {name}") as sftp:
+        with self._connected(f"rename {path} to {name}") as sftp:
             try:
                 sftp.posix_rename(path, name)
             except OSError:
@@ -231,19 +233,19 @@ class _Server:
             self._client.connect().remove(path)
 
     @contextlib.contextmanager
-    def _told(self, doing: str) -> Iterator[paramiko.SFTPClient]:
+    def _connected(self, doing: str) -> Iterator[paramiko.SFTPClient]:
         sftp = self._client.connect()
-        with self._said(doing):
+        with self._translating_errors(doing):
             yield sftp
 
     @contextlib.contextmanager
-    def _said(self, doing: str) -> Iterator[None]:
+    def _translating_errors(self, doing: str) -> Iterator[None]:
         import paramiko  # noqa: PLC0415 - it is imported already
 
         try:
             yield
         except (OSError, EOFError, paramiko.SSHException) as error:
-            reason = self._client.in_words(error)
+            reason = self._client.reason_of(error)
             if isinstance(error, OSError) and error.errno == errno.EACCES:
                 reason = "permission denied"
             raise NotDelivered(f"{self._client} cannot {doing}: {reason}") from None

@@ -293,7 +293,7 @@ class CognitoLogin:
         if self._refused is not None:
             raise LoginRefused(str(self._refused), hint=self._refused.hint)
         try:
-            with self._in_our_words():
+            with self._translating_errors():
                 answer = self._pool.initiate_auth(
                     AuthFlow="REFRESH_TOKEN_AUTH",
                     AuthParameters={"REFRESH_TOKEN": self._refresh_token},
@@ -303,7 +303,7 @@ class CognitoLogin:
                 return self._fetch()
         except _Refused as error:
             self._refused = LoginRefused(
-                f"the login of {self._username} has ended and is not renewed ({error.said})",
+                f"the login of {self._username} has ended and is not renewed ({error.reason})",
                 hint="Run the same command again: it logs in anew and goes on where this run stopped.",
             )
             raise self._refused from error
@@ -324,11 +324,11 @@ class CognitoLogin:
         _log.info(
             "logging in to user pool %s as %s", self._settings.user_pool_id, for_terminal(self._username)
         )
-        with self._in_our_words():
+        with self._translating_errors():
             self._keep(self._challenges(self._username, self._password))
 
     @contextlib.contextmanager
-    def _in_our_words(self) -> Iterator[None]:
+    def _translating_errors(self) -> Iterator[None]:
         """Tell whatever goes wrong inside as a refusal, or as a login server that is not reachable."""
         try:
             yield
@@ -353,11 +353,11 @@ class CognitoLogin:
         if not is_code(trouble.code):  # Cognito names each of its refusals
             what = f"{trouble.status}: {trouble.message}".removesuffix(": ")
             return NotReachable(f"the login server: {_NOT_COGNITO} ({what})", hint=advice(Meaning.NO_ANSWER))
-        said, hint = trouble.message or trouble.code, REFUSALS.get(trouble.code)
+        message, hint = trouble.message or trouble.code, REFUSALS.get(trouble.code)
         if means is Meaning.CLOCK:
             clock, hint = clock_and_hint(trouble.date)
-            said = f"{clock}. {said}"
-        return _Refused(f"the login of {self._username} was refused: {said}", hint=hint, said=said)
+            message = f"{clock}. {message}"
+        return _Refused(f"the login of {self._username} was refused: {message}", hint=hint, reason=message)
 
     def _challenges(self, username: str, password: str) -> Mapping[str, Any]:
         """Answer what the user pool asks until it gives tokens.
@@ -522,7 +522,7 @@ class CognitoLogin:
         remember(self._id_token, self._refresh_token, tokens.get("AccessToken"))
 
     def _credentials(self) -> RefreshableCredentials:
-        with self._in_our_words():
+        with self._translating_errors():
             metadata = self._fetch()
         expiry = datetime.fromisoformat(metadata["expiry_time"])
         lifetime = max(int(expiry.timestamp() - self._clock.wall()), 0)
@@ -644,8 +644,8 @@ def _target(destination: object) -> str:
 
 def _rule(error: ClientError) -> str:
     """Which rule for passwords is not kept, in our words; empty where it cannot be told."""
-    said = str(error.response["Error"].get("Message", ""))
-    return next((f": {ours}" for theirs, ours in _PASSWORD_RULES.items() if theirs in said), "")
+    message = str(error.response["Error"].get("Message", ""))
+    return next((f": {ours}" for theirs, ours in _PASSWORD_RULES.items() if theirs in message), "")
 
 
 class _Refused(LoginRefused):
@@ -653,6 +653,6 @@ class _Refused(LoginRefused):
 
     code = LoginRefused.code
 
-    def __init__(self, message: str = "", *, hint: str | None = None, said: str = "") -> None:
+    def __init__(self, message: str = "", *, hint: str | None = None, reason: str = "") -> None:
         super().__init__(message, hint=hint)
-        self.said = said
+        self.reason = reason

@@ -61,8 +61,8 @@ class _Process:
         self.returncode = ran.returncode
         if ran.returncode == 0 and not _is_object(ran.output):
             raise _failed("it printed no object of JSON") from None
-        said = tamed(ran.said.decode("utf-8", "replace").strip()[-300:])
-        return ran.output, f"it ended with {ran.returncode}: {said}".encode()
+        reason = tamed(ran.error_output.decode("utf-8", "replace").strip()[-300:])
+        return ran.output, f"it ended with {ran.returncode}: {reason}".encode()
 
 
 def _is_object(output: bytes) -> bool:

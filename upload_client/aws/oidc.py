@@ -184,19 +184,19 @@ class OidcLogin:
 
     def _discovered(self) -> Mapping[str, Any]:
         """https://openid.net/specs/openid-connect-discovery-1_0.html: where everything is."""
-        status, told = self._ask(f"{self._issuer}/.well-known/openid-configuration")
-        if status != 200 or str(told.get("issuer", "")).rstrip("/") != self._issuer:
+        status, document = self._ask(f"{self._issuer}/.well-known/openid-configuration")
+        if status != 200 or str(document.get("issuer", "")).rstrip("/") != self._issuer:
             raise LoginRefused(
                 f"{self._issuer} is no issuer of OpenID Connect, or calls itself otherwise",
                 hint="Check oidc_issuer with the receiver.",
             )
         for name in ("token_endpoint", "device_authorization_endpoint"):
-            if not self._is_safe(told.get(name)):
+            if not self._is_safe(document.get(name)):
                 raise LoginRefused(
                     f"{self._issuer} names no {name} that can be used",
                     hint="Its device flow (RFC 8628) must be switched on, and be at an https:// address.",
                 )
-        return told
+        return document
 
     def _is_safe(self, url: object) -> bool:
         """Whether secrets may go to a URL that the issuer has named."""
@@ -292,13 +292,13 @@ class OidcLogin:
         Raises:
             _Refused: it gives none.
         """
-        _, told = self._post("token_endpoint", body)
-        token, refresh = told.get("id_token"), told.get("refresh_token")
+        _, answer = self._post("token_endpoint", body)
+        token, refresh = answer.get("id_token"), answer.get("refresh_token")
         if not isinstance(token, str) or not 0 < len(token) <= _MAX_TOKEN:
             # Also where it renews and gives none, which it may: then the person logs in anew.
             raise _Refused(self._is_none("it gives no identity token: oidc_scope needs openid"))
         self._id_token = token
-        remember(token, str(told.get("access_token") or ""))
+        remember(token, str(answer.get("access_token") or ""))
         if isinstance(refresh, str) and 0 < len(refresh) <= _MAX_TOKEN:
             remember(refresh)
             self._refresh_token = refresh
@@ -311,17 +311,17 @@ class OidcLogin:
         return f"the answer of {self._issuer} is not one of OpenID Connect: {why}"
 
     def _post(self, place: str, body: str) -> tuple[int, Mapping[str, Any]]:
-        status, told = self._ask(str(self._places[place]), body)
+        status, content = self._ask(str(self._places[place]), body)
         if status != 200:
-            error = str(told.get("error") or "")
+            error = str(content.get("error") or "")
             error = error if re.fullmatch(r"[a-z_]{1,60}", error) else f"HTTP {status}"
-            said = for_log(without_secrets(str(told.get("error_description") or "")), 200)
+            description = for_log(without_secrets(str(content.get("error_description") or "")), 200)
             raise _Refused(
-                f"{self._issuer} refuses: {error}{f' ({said})' if said else ''}",
+                f"{self._issuer} refuses: {error}{f' ({description})' if description else ''}",
                 error=error,
                 hint="Ask the receiver whether you may log in there.",
             )
-        return status, told
+        return status, content
 
     def _ask(self, url: str, body: str | None = None) -> tuple[int, Mapping[str, Any]]:
         """Make one request; no redirect is followed, and no more is read than an answer may have.
@@ -354,12 +354,12 @@ class OidcLogin:
         if answer.status_code == 429 or answer.status_code >= 500:
             raise NotReachable(f"the login server answers {answer.status_code}")
         try:
-            told = json.loads(content) if len(content) <= _MAX_ANSWER else None
+            document = json.loads(content) if len(content) <= _MAX_ANSWER else None
         except (ValueError, RecursionError):
-            told = None
-        if not isinstance(told, dict):
+            document = None
+        if not isinstance(document, dict):
             raise self._odd()
-        return answer.status_code, told
+        return answer.status_code, document
 
     def _refusal(self, who: str, error: Exception) -> DeliveryError:
         trouble = trouble_of(error)

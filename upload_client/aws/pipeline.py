@@ -120,24 +120,26 @@ def start(client: LambdaClient, function_name: str, request: Mapping[str, Any]) 
 def _understood(payload: bytes, *, failed: bool) -> Started:
     """Make of a whole answer, which may hold anything, the validator or an error."""
     try:
-        said = json.loads(payload)
+        answer = json.loads(payload)
     except (ValueError, RecursionError):
         raise _misunderstood("not JSON") from None
-    if not isinstance(said, dict):
+    if not isinstance(answer, dict):
         raise _misunderstood("not an object")
     if failed:  # the function raised: Lambda says what, in a form of its own
-        raise PipelineRefused([_error(said.get("errorType", "FunctionError"), said.get("errorMessage", ""))])
-    validator_id = said.get("validator_id")
-    if said.get("status") == "success" and isinstance(validator_id, str) and validator_id:
-        shards = said.get("shards", 1)
+        raise PipelineRefused(
+            [_error(answer.get("errorType", "FunctionError"), answer.get("errorMessage", ""))]
+        )
+    validator_id = answer.get("validator_id")
+    if answer.get("status") == "success" and isinstance(validator_id, str) and validator_id:
+        shards = answer.get("shards", 1)
         if type(shards) is not int or not 1 <= shards <= MAX_SHARDS:
             raise _misunderstood(f"no number of validators from 1 to {MAX_SHARDS}")
         started = Started(for_log(validator_id, _MAX_TEXT), shards)
         _log.info("validator %s is at work, one of %d", started.validator_id, shards)
         return started
-    if said.get("status") != "failure":
+    if answer.get("status") != "failure":
         raise _misunderstood("neither success nor failure")
-    listed = said.get("errors")
+    listed = answer.get("errors")
     errors = [
         _error(entry.get("code", ""), entry.get("message", ""))
         for entry in (listed if isinstance(listed, list) else [])[:_MAX_ERRORS]

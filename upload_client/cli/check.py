@@ -50,7 +50,7 @@ WIDE = 120
 """Columns from which what to do has a column of its own."""
 _UNKNOWN_WIDTH = 100  # columns, where nothing tells how many there are
 _STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red", "skipped": "dim"}
-_WORDS = {"ok": "ok", "warning": "warning", "problem": "PROBLEM", "skipped": "not done"}
+_STATUS_LABELS = {"ok": "ok", "warning": "warning", "problem": "PROBLEM", "skipped": "not done"}
 
 
 @click.command(
@@ -220,7 +220,7 @@ def check(
         )
         doing = stack.enter_context(ProgressLine(silent=as_json))
         findings = []
-        for finding in preflight(order, tell=lambda what: doing.show(f"{what} …")):
+        for finding in preflight(order, report=lambda what: doing.show(f"{what} …")):
             findings.append(finding)
             if as_json:
                 _notify_program(finding)
@@ -232,8 +232,8 @@ def check(
         place += (["--profile", profile] if profile else []) + ["--sample"] * sample
         place += (["--source", source] if source != "." else []) + (["--index", str(index)] if index else [])
         place += ["--index-format", index_format] if index_format else []
-        place += ["--no-index"] * no_index + files.words
-        _say_what_next(findings, place)
+        place += ["--no-index"] * no_index + files.arguments
+        _print_next_step(findings, place)
     return exit_code(findings)
 
 
@@ -317,7 +317,7 @@ def _end_for_program(findings: Sequence[Finding]) -> None:
         "summary",
         exit_code=exit_code(findings),
         headline=_headline(findings),
-        counts={status: counts[status] for status in _WORDS},
+        counts={status: counts[status] for status in _STATUS_LABELS},
     )
 
 
@@ -329,15 +329,15 @@ def _line(kind: str, **fields: Any) -> None:  # noqa: ANN401 # JSON's types
 
 def _headline(findings: Sequence[Finding]) -> str:
     counts: Counter[str] = Counter(finding.status for finding in findings)
-    told = [
+    parts = [
         counted(counts[status], what)
         for status, what in (("problem", "problem"), ("warning", "warning"))
         if counts[status]
     ]
-    return ", ".join([*told, f"{counts['ok']} checks are ok"])
+    return ", ".join([*parts, f"{counts['ok']} checks are ok"])
 
 
-def _say_what_next(findings: Sequence[Finding], options: Sequence[str]) -> None:
+def _print_next_step(findings: Sequence[Finding], options: Sequence[str]) -> None:
     if any(finding.status == "problem" for finding in findings):
         click.echo(f"{_headline(findings)}. Do what is said above, then run this again.")
         return
@@ -397,11 +397,11 @@ class _Table:
     ) -> list[Text]:
         from rich.text import Text  # noqa: PLC0415 # slow to import
 
-        said = Text(for_terminal(found), style="dim" if status == "skipped" else "")
+        text = Text(for_terminal(found), style="dim" if status == "skipped" else "")
         for detail in details:
-            said.append("\n" + for_terminal(detail), style="dim")
+            text.append("\n" + for_terminal(detail), style="dim")
         style = _STYLES[status]
         do = Text(for_terminal(complete(todo, GIVEN.get())), style="dim" if status == "ok" else style)
         if do and not self._wide:
-            said.append(f"\n{self._arrow} ").append_text(do)
-        return [Text(_WORDS[status], style=style), Text(title), said, *([do] if self._wide else [])]
+            text.append(f"\n{self._arrow} ").append_text(do)
+        return [Text(_STATUS_LABELS[status], style=style), Text(title), text, *([do] if self._wide else [])]

@@ -425,7 +425,7 @@ def _client(order: _Order, reporter: Reporter, stack: ExitStack) -> UploadClient
     def wait(why: str) -> None:
         reporter.handle(Message(why, "warning", MessageCode.NOT_REACHABLE))
 
-    patiently = Patience(settings.patience, tell=wait)
+    patiently = Patience(settings.patience, notify=wait)
     prompt = find_prompt()
     session: boto3.Session | None = None
     source: Path | Bucket
@@ -436,10 +436,10 @@ def _client(order: _Order, reporter: Reporter, stack: ExitStack) -> UploadClient
         source = Path(order.source)
     transfer_type: TransferType = "sample" if order.sample else "staging"
     executor, n_batches = stack.enter_context(dask_executor(order.dask)) if order.dask else (None, 1)
-    told = stack.enter_context(ReadingProgress())
+    reading = stack.enter_context(ReadingProgress())
 
-    def tell(note: str) -> None:
-        told.wipe()
+    def note_down(note: str) -> None:
+        reading.wipe()
         reporter.handle(Message(note, "info", MessageCode.INDEX_READ))
 
     # Who names a list may be typing it.
@@ -451,11 +451,11 @@ def _client(order: _Order, reporter: Reporter, stack: ExitStack) -> UploadClient
                 choice,
                 as_format=order.index_format,
                 own=not order.no_index,
-                tell=tell,
-                on_progress=told,
+                notify=note_down,
+                on_progress=reading,
             )
         )
-    told.wipe()
+    reading.wipe()
     if order.verbose and not order.dry_run:
         for line in _named_left_out(left_out_of(index)):
             reporter.handle(Message(line, "info", MessageCode.LEFT_OUT))

@@ -80,7 +80,7 @@ def infer(
     note(output, "what this run writes")
     files = _files(source, Chosen(include, exclude, exclude_from, symlinks))
     with ProgressLine() as line:
-        text = draft(source, files, opener=opener, on_progress=_told(line, len(files)))
+        text = draft(source, files, opener=opener, on_progress=_showing(line, len(files)))
     if output is None:
         click.echo(text, nl=False)
         return
@@ -172,7 +172,7 @@ def check(
                 looked_at,
                 expectations=agreed,
                 follow=follow,
-                on_progress=_told(line, len(looked_at)),
+                on_progress=_showing(line, len(looked_at)),
                 on_undecided=lambda path, reason: undecided.append((path, reason)),
             )
         )
@@ -201,8 +201,8 @@ def check(
         )
         return code
     _print("The delivery as a whole", [(sentence, ()) for sentence in delivery])
-    _print("Files that are not as expected", [_told_of(problem) for problem in problems])
-    _print("Files that cannot be judged here", [_told_of(problem) for problem in unknown])
+    _print("Files that are not as expected", [_lines_about(problem) for problem in problems])
+    _print("Files that cannot be judged here", [_lines_about(problem) for problem in unknown])
     good = len(files) - len(wrong) - len(undecided)
     click.echo(f"{good:,} of {counted(len(files), 'file')} as expected")
     return code
@@ -276,7 +276,7 @@ def import_(
         raise UsageError(f"{for_terminal(str(schema))} cannot be read: {error.strerror or error}") from error
     text, lost = read(data, str(schema), form, kind=kind, files=list(files))  # type: ignore[arg-type] # as chosen
     write_text(text, output, force=force)
-    _tell_lost(lost, "is not in the document")
+    _print_lost(lost, "is not in the document")
 
 
 @expectations.command(
@@ -327,18 +327,18 @@ def export(*, document: Path, form: str, name: str | None, output: Path | None, 
     if name is None:
         names = [one.name for one in agreed.types if has_schema(one, form)]  # type: ignore[arg-type] # as chosen
         if len(names) != 1:
-            said = ", ".join(for_terminal(one) for one in names) or "none"
-            raise UsageError(f"say which type of files (--type); those with a schema: {said}")
+            types = ", ".join(for_terminal(one) for one in names) or "none"
+            raise UsageError(f"say which type of files (--type); those with a schema: {types}")
         (name,) = names
     try:
         text, lost = write(agreed, name, form)  # type: ignore[arg-type] # as chosen
     except ValueError as error:
         raise UsageError(for_terminal(str(error))) from None
     write_text(text, output, force=force)
-    _tell_lost(lost, "is not in the schema")
+    _print_lost(lost, "is not in the schema")
 
 
-def _tell_lost(lost: list[str], where: str) -> None:
+def _print_lost(lost: list[str], where: str) -> None:
     """Say on stderr what the other form does not have."""
     for sentence in lost:
         click.echo(f"{for_terminal(sentence)} ({where})", err=True)
@@ -366,7 +366,7 @@ def _object(problem: Problem) -> dict[str, Any]:
     return {"reason": problem.reason, "n": problem.n, "paths": list(problem.relpaths)}
 
 
-def _told_of(problem: Problem) -> tuple[str, tuple[str, ...]]:
+def _lines_about(problem: Problem) -> tuple[str, tuple[str, ...]]:
     more = problem.n - len(problem.relpaths)
     names = tuple(for_terminal(path) for path in problem.relpaths)
     return f"{counted(problem.n, 'file')}: {problem.reason}", (
@@ -391,13 +391,13 @@ def _print(title: str, rows: list[tuple[str, tuple[str, ...]]]) -> None:
     click.echo()
 
 
-def _told(line: ProgressLine, n_files: int) -> Callable[[int], None]:
+def _showing(line: ProgressLine, n_files: int) -> Callable[[int], None]:
     """Show on this line how many files have been read."""
     done = 0
 
-    def tell(n: int) -> None:
+    def show(n: int) -> None:
         nonlocal done
         done += n
         line.show(f"{done:,} of {counted(n_files, 'file')} read")
 
-    return tell
+    return show

@@ -69,11 +69,11 @@ def _of_dashes(ctx: click.Context | None) -> str | None:
     """The advice where an option was typed with one hyphen, or with a dash, as word processors make it."""
     dashes = "\u2013\u2014"
     names = {name for option in ctx.command.params for name in option.opts} if ctx is not None else set()
-    for word in GIVEN.get():
-        name = f"--{word.lstrip('-' + dashes).partition('=')[0]}"
-        if word.startswith(tuple(dashes)) and name[2:].replace("-", "").isalnum():
+    for argument in GIVEN.get():
+        name = f"--{argument.lstrip('-' + dashes).partition('=')[0]}"
+        if argument.startswith(tuple(dashes)) and name[2:].replace("-", "").isalnum():
             return f"Write two hyphens, {name}: there is a dash, as word processors make it."
-        if word[:1] == "-" and word[:2] != "--" and len(name) > len("--x") and name in names:
+        if argument[:1] == "-" and argument[:2] != "--" and len(name) > len("--x") and name in names:
             return f"Write two hyphens: {name}."
     return None
 
@@ -122,7 +122,7 @@ class Failure:
 
             if (trouble := trouble_of(error)) is not None:
                 return cls.of(refusal("AWS", trouble))
-        said = for_log(without_secrets(str(error)))
+        text = for_log(without_secrets(str(error)))
         if (lacks := lack(error)) is not None:
             return cls(1, lacks, advice(error) or "")
         if isinstance(error, FileNotFoundError) and _is_nowhere():
@@ -138,12 +138,12 @@ class Failure:
             if error.filename in (None, "-") and error.errno in DISK_FULL | {errno.EBADF}:
                 where = "standard output: "  # every file that is written has a name
             if error.strerror:
-                said = for_log(f"{where}{error.strerror}")
+                text = for_log(f"{where}{error.strerror}")
             todo = advice(error)
-            return cls(1, said if todo else f"{said} ({name})", todo or DeliveryError.hint)
+            return cls(1, text if todo else f"{text} ({name})", todo or DeliveryError.hint)
         return cls(
             1,
-            f"unexpected: {name}: {said}",
+            f"unexpected: {name}: {text}",
             "This is a fault of upload-client. Run it again with --debug and report what it says;"
             " what was confirmed is not sent again.",
         )
@@ -186,8 +186,8 @@ class Failure:
     def print(self, *, hint_only: bool = False) -> None:
         """Tell it on stderr; the hint alone where the sentence has been told."""
         if not hint_only:
-            word = "error: " if self.exit_code else ""
-            click.echo(f"{word}{for_terminal(self.sentence, lines=True)}", err=True)
+            prefix = "error: " if self.exit_code else ""
+            click.echo(f"{prefix}{for_terminal(self.sentence, lines=True)}", err=True)
         if self.hint:
             hint = complete(self.hint, GIVEN.get())
             click.echo(f"hint: {for_terminal(hint, lines=True)}", err=True)

@@ -190,22 +190,22 @@ def _failure(error: BaseException) -> Failure:
     if isinstance(error, click.ClickException | click.Abort | KeyboardInterrupt):
         return Failure.of(error)
     if isinstance(error, SystemExit):  # its code is no exit code of ours: 0 would say that there is an answer
-        said = "" if error.code is None else f": {error.code}"
-        return Failure(1, f"the function ended its process before it had answered{said}", _ENDED)
+        status = "" if error.code is None else f": {error.code}"
+        return Failure(1, f"the function ended its process before it had answered{status}", _ENDED)
     from upload_client.errors import DeliveryError, NotReachable  # noqa: PLC0415 # not for --help
     from upload_client.s3.bucket import StoreError, WayBlocked  # noqa: PLC0415 # likewise
     from upload_client.support.own_limits import lack  # noqa: PLC0415 # likewise
 
-    told = Failure.of(error)
+    failure = Failure.of(error)
     if isinstance(error, DeliveryError):
         from upload_client.functions import errors  # noqa: PLC0415 # likewise
 
         usage = isinstance(error, errors.InvalidRequest | errors.HandlerNotAllowed | errors.MissingExtra)
-        hint = told.hint
+        hint = failure.hint
         if isinstance(error, StoreError) and not isinstance(error, NotReachable | WayBlocked):
             # What S3 refuses is told to providers elsewhere; here the receiver is at work.
             hint = _KEYS if error.meaning.credentials else _REFUSED
-        return Failure(2 if usage else 1, told.sentence, hint)
+        return Failure(2 if usage else 1, failure.sentence, hint)
     if (lacks := lack(error)) is not None:
         return Failure(1, f"the function failed: {lacks}", _LIMITS)
     from upload_client.functions.errors import hint_of, sentence_of  # noqa: PLC0415 # likewise

@@ -82,11 +82,11 @@ class _Manual(click.Command):
             click.NoSuchOption: There is such a one.
         """
         names = {name for param in self.params for name in param.opts}
-        for word in map(str, args):  # a program may give paths
-            if word == "--":
+        for argument in map(str, args):  # a program may give paths
+            if argument == "--":
                 break
-            if word[:1] == "-" and word[:2] in names and f"-{word.partition('=')[0]}" in names:
-                raise click.NoSuchOption(word.partition("=")[0], ctx=ctx)
+            if argument[:1] == "-" and argument[:2] in names and f"-{argument.partition('=')[0]}" in names:
+                raise click.NoSuchOption(argument.partition("=")[0], ctx=ctx)
         return super().parse_args(ctx, args)
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

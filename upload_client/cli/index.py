@@ -125,7 +125,7 @@ def index(
     from upload_client.index.manifests import write_manifest  # noqa: PLC0415 # not for --help
     from upload_client.index.taking import list_bucket  # noqa: PLC0415 # not for --help
 
-    told = click.get_current_context().with_resource(ReadingProgress())
+    reading = click.get_current_context().with_resource(ReadingProgress())
     place: Path | Bucket
     if own is not None:
         from upload_client.aws.auth import open_session  # noqa: PLC0415 # imports boto3
@@ -139,16 +139,16 @@ def index(
     else:
         place = folder = Path(source)
         no_checksums = no_checksums or kind == "bagit"  # which reads all files for other digests
-        files = scan_files(folder, choice, checksums=not no_checksums, on_progress=told)
+        files = scan_files(folder, choice, checksums=not no_checksums, on_progress=reading)
     n_files = write_manifest(
         files,
         target,
         place,
         as_format=kind,
-        on_progress=told,
+        on_progress=reading,
         check=lambda path: check_free(path, _OURS.get(kind), force=force),
     )
-    told.wipe()
+    reading.wipe()
     with_what = {"bagit": "with digests", "s3": "as bucket and key"}.get(
         kind, "without checksums" if no_checksums else "with checksums"
     )

@@ -31,7 +31,7 @@ _MAX_BYTES = 16 * 1024**2  # then the file goes on as a second one, and the one 
 _NAME = re.compile(r"\d{8}T\d{6}\.\d{6}Z_.*\.log(?:\.1)?")
 _UNFIT = re.compile(r"[^A-Za-z0-9._-]")
 
-TOLD = "upload_client.ui.logs"
+REPORTER_LOGGER = "upload_client.ui.logs"
 """The logger of what people read on stderr anyway."""
 
 _root = logging.getLogger("upload_client")
@@ -55,12 +55,12 @@ def log_into(path: Path) -> Callable[[], None]:
 
 @contextlib.contextmanager
 def logging_run(
-    words: Sequence[str], names: Sequence[str], *, log_file: Path | None, on_stderr: bool
+    arguments: Sequence[str], names: Sequence[str], *, log_file: Path | None, on_stderr: bool
 ) -> Iterator[Path | None]:
     """Keep a log of what is done inside, and yield its path; None where none can be kept.
 
     Args:
-        words: the command line, for the first line of the log.
+        arguments: the command line, for the first line of the log.
         names: what the delivery is called, for the file's name.
         log_file: where each step and request goes; None: steps alone, into a file that is kept.
         on_stderr: each step and request goes to stderr, too.
@@ -76,7 +76,7 @@ def logging_run(
     if on_stderr:
         handlers.append(_Stderr())
         _add(handlers[-1], logging.DEBUG)
-    _root.info("%s", for_terminal(" ".join(words)))
+    _root.info("%s", for_terminal(" ".join(arguments)))
     try:
         yield None if file is None else Path(file.baseFilename)
     finally:
@@ -130,7 +130,7 @@ class _Stderr(logging.Handler):
     def __init__(self) -> None:
         super().__init__()
         self._lines = Lines("stderr")
-        self.addFilter(lambda record: record.name != TOLD)
+        self.addFilter(lambda record: record.name != REPORTER_LOGGER)
 
     def emit(self, record: logging.LogRecord) -> None:
         record = copy.copy(record)

@@ -136,13 +136,13 @@ class Chosen(NamedTuple):
         return Choice(tuple(include), tuple(exclude), symlinks, files_in_use())
 
     @property
-    def words(self) -> list[str]:
+    def arguments(self) -> list[str]:
         """The options as they are typed."""
-        words = []
+        arguments = []
         for name, value in self._asdict().items():
             for one in value if isinstance(value, tuple) else (value,) * (value is not None):
-                words += [f"--{name.replace('_', '-')}", str(one)]
-        return words
+                arguments += [f"--{name.replace('_', '-')}", str(one)]
+        return arguments
 
 
 def choice_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -271,7 +271,7 @@ def waiting(settings: Settings) -> Patience:
     from upload_client.support.patience import Patience  # noqa: PLC0415 # not for --help
 
     return Patience(
-        settings.patience, tell=lambda text: click.echo(f"warning: {for_terminal(text)}", err=True)
+        settings.patience, notify=lambda text: click.echo(f"warning: {for_terminal(text)}", err=True)
     )
 
 

@@ -114,7 +114,7 @@ def _how_to_deliver(running: Sandbox, dataset: str, delivery_id: str, buckets: t
     from upload_client.sandbox.sandbox import REGION  # noqa: PLC0415 # imports boto3, which is there by now
 
     place = ["--profile", str(running.profile), "--dataset", dataset, "--delivery-id", delivery_id]
-    told = (
+    lines = (
         f"A receiver runs on this machine, at {running.endpoint_url}, until Ctrl-C.\n"
         "In another terminal, deliver a folder to it:\n"
         f"  upload-client {for_terminal(shlex.join(place))} --source DIR"
@@ -127,7 +127,7 @@ def _how_to_deliver(running: Sandbox, dataset: str, delivery_id: str, buckets: t
             "worker_function": None,
         }
         named = shlex.join(["--dataset", dataset, "--delivery-id", delivery_id])
-        told += (
+        lines += (
             "\nFor what follows, tell a terminal where S3 is; any keys will do:\n"
             f"  export AWS_ENDPOINT_URL={running.s3_endpoint_url} AWS_REGION={REGION}\n"
             "  export AWS_ACCESS_KEY_ID=anybody AWS_SECRET_ACCESS_KEY=anything\n"
@@ -137,4 +137,4 @@ def _how_to_deliver(running: Sandbox, dataset: str, delivery_id: str, buckets: t
             f"  export UPLOAD_CLIENT_VALIDATOR='{json.dumps(receiver)}'\n"
             f"  upload-client receiver hand-over {for_terminal(named)} --to s3://{bucket}/PREFIX/"
         )
-    return told
+    return lines

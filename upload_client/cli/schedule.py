@@ -80,17 +80,17 @@ def run(*, file: Path, as_json: bool, log_file: Path | None) -> int:
     from upload_client.cli.signals import interruptible  # noqa: PLC0415 # not for --help
 
     loaded = load(file)
-    with _told(as_json=as_json, log_file=log_file) as tell, interruptible() as is_asked:
-        service = Service(loaded, tell=tell)
+    with _notifying(as_json=as_json, log_file=log_file) as notify, interruptible() as is_asked:
+        service = Service(loaded, notify=notify)
         try:
             service.start()
             names = list(loaded.schedule.jobs)
-            tell("schedule", {"jobs": names, "timezone": loaded.schedule.timezone})
-            _say(f"{counted(len(names), 'job')} of {file}; Ctrl-C or SIGTERM ends it")
+            notify("schedule", {"jobs": names, "timezone": loaded.schedule.timezone})
+            _print_line(f"{counted(len(names), 'job')} of {file}; Ctrl-C or SIGTERM ends it")
             service.run(is_asked)
-            _say("nothing is to come any more")
+            _print_line("nothing is to come any more")
         except KeyboardInterrupt:
-            _say("is being stopped; what runs is gone on with at the next start")
+            _print_line("is being stopped; what runs is gone on with at the next start")
         finally:
             service.stop()
     return 0
@@ -128,8 +128,8 @@ def once(*, file: Path, job: str, moment: str | None, as_json: bool, log_file: P
 
     loaded = load(file)
     at = None if moment is None else _moment(moment, loaded.schedule.zone)
-    with _told(as_json=as_json, log_file=log_file) as tell, interruptible():
-        return run_once(loaded, job, at, tell=tell)
+    with _notifying(as_json=as_json, log_file=log_file) as notify, interruptible():
+        return run_once(loaded, job, at, notify=notify)
 
 
 @schedule.command(
@@ -194,14 +194,14 @@ def check(*, file: Path) -> int:
     n_wrong = 0
     for seen in look(loaded):
         due = seen.next[0] if seen.next else datetime.fromtimestamp(time.time(), zone)
-        word = ""
+        problem = ""
         try:
             check_job(loaded, seen.job, due)
         except DeliveryError as error:
             n_wrong += 1
-            word = f"error: {error}"
+            problem = f"error: {error}"
         when = _spelled(seen.next[0]) if seen.next else "never"
-        click.echo(for_terminal(f"{seen.job}: {word or f'can run, next {when}'}"))
+        click.echo(for_terminal(f"{seen.job}: {problem or f'can run, next {when}'}"))
         for note in seen.notes:
             click.echo(for_terminal(f"  {note}"))
     if loaded.schedule.store == "memory":
@@ -272,7 +272,7 @@ def _lines(seen: Outlook, zone: tzinfo) -> list[str]:
     return lines
 
 
-def _say(text: str) -> None:
+def _print_line(text: str) -> None:
     import time  # noqa: PLC0415 # beside the others
 
     from upload_client.core.times import timestamp  # noqa: PLC0415
@@ -294,12 +294,12 @@ def _print(kind: str, fields: Mapping[str, Any]) -> None:
     Lines("stdout").write(json.dumps(plain).encode("ascii", "backslashreplace").decode())
 
 
-def _told(*, as_json: bool, log_file: Path | None) -> Any:  # noqa: ANN401 - a context manager
+def _notifying(*, as_json: bool, log_file: Path | None) -> Any:  # noqa: ANN401 - a context manager
     """Send the log to stderr inside, in lines, and the events, for programs, to stdout."""
-    from upload_client.cli.schedule_log import telling  # noqa: PLC0415 # imports logging
+    from upload_client.cli.schedule_log import logging_to_stderr  # noqa: PLC0415 # imports logging
 
-    def tell(kind: str, fields: Mapping[str, Any]) -> None:
+    def notify(kind: str, fields: Mapping[str, Any]) -> None:
         if as_json:
             _print(kind, fields)
 
-    return telling(tell, log_file)
+    return logging_to_stderr(notify, log_file)

@@ -14,7 +14,7 @@ from upload_client.cli.logs import log_into
 from upload_client.core.text import for_terminal
 from upload_client.ui.lines import Lines
 
-__all__ = ["telling"]
+__all__ = ["logging_to_stderr"]
 
 T = TypeVar("T")
 
@@ -38,11 +38,11 @@ class _Stderr(logging.Handler):
 
 
 @contextlib.contextmanager
-def telling(tell: T, log_file: Path | None) -> Iterator[T]:
+def logging_to_stderr(notify: T, log_file: Path | None) -> Iterator[T]:
     """Write what is logged to stderr inside.
 
     Args:
-        tell: what is yielded.
+        notify: what is yielded.
         log_file: where each step and request goes as well; None: nowhere.
 
     Raises:
@@ -57,7 +57,7 @@ def telling(tell: T, log_file: Path | None) -> Iterator[T]:
         if log_file is None:
             logger.setLevel(level)
     try:
-        yield tell
+        yield notify
     finally:
         for logger, level in zip(loggers, before, strict=True):
             logger.removeHandler(handler)

@@ -16,7 +16,7 @@ from upload_client.ui import restore_terminal
 
 __all__ = ["interruptible"]
 
-_TOLD = ("SIGHUP", "SIGUSR1", "SIGUSR2", "SIGXCPU")
+_ENDING_SIGNALS = ("SIGHUP", "SIGUSR1", "SIGUSR2", "SIGXCPU")
 _AT_ONCE = b"stopped at once; the same command goes on from here\r\n"
 
 
@@ -34,11 +34,11 @@ def interruptible() -> Iterator[Callable[[], bool]]:
     exception.
     """
     asked = False
-    told = [getattr(signal, name) for name in _TOLD if hasattr(signal, name)]  # not on Windows
+    ending = [getattr(signal, name) for name in _ENDING_SIGNALS if hasattr(signal, name)]  # not on Windows
 
     def handle(number: int, _frame: FrameType | None) -> None:
         nonlocal asked
-        if asked and number in told:
+        if asked and number in ending:
             return
         if asked:
             restore_terminal(_AT_ONCE)
@@ -48,7 +48,7 @@ def interruptible() -> Iterator[Callable[[], bool]]:
         raise KeyboardInterrupt
 
     numbers = [signal.SIGINT, signal.SIGTERM]
-    numbers += [number for number in told if signal.getsignal(number) is not signal.SIG_IGN]
+    numbers += [number for number in ending if signal.getsignal(number) is not signal.SIG_IGN]
     before = {number: signal.signal(number, handle) for number in numbers}
     suspend = getattr(signal, "SIGTSTP", None)  # not on Windows
     if suspend is not None and signal.getsignal(suspend) is signal.SIG_DFL:

@@ -106,7 +106,7 @@ def _watch(observer: StatusReporter, patiently: Patience, *, as_object: bool) ->
 
     console = Console(emoji=False, markup=False, highlight=False)
     drawn = console.is_terminal and not as_object
-    told = trouble = ""
+    shown = trouble = ""
     seen: DeliveryStatus | None = None
     drawing = InPlace(
         lambda width, _: rows(console, width, seen, trouble) if seen is not None else (), console
@@ -130,9 +130,9 @@ def _watch(observer: StatusReporter, patiently: Patience, *, as_object: bool) ->
                 drawing.draw()
             elif as_object:
                 _print_json(seen)
-            elif (now := line(seen) if not trouble else f"not reached: {for_terminal(trouble)}") != told:
+            elif (now := line(seen) if not trouble else f"not reached: {for_terminal(trouble)}") != shown:
                 click.echo(f"{seen.at[:19]}Z {now}")
-                told = now
+                shown = now
             if seen.phase in {Phase.COMPLETE, Phase.LOG_BROKEN}:
                 return _exit_code(seen)
             _wait(began)

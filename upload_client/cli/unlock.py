@@ -57,7 +57,7 @@ def unlock(
     """
     settings, places = log_in(dataset, delivery_id, sample=sample, profile=profile, patience=patience)
     from upload_client.control.fence import unlock as take_and_give_back  # noqa: PLC0415 # imports boto3
-    from upload_client.core.files import TYPE_WORDS  # noqa: PLC0415 # not for --help
+    from upload_client.core.files import TYPE_NAMES  # noqa: PLC0415 # not for --help
     from upload_client.errors import HolderAlive  # noqa: PLC0415 # not for --help
     from upload_client.s3.store_clock import StoreClock  # noqa: PLC0415 # not for --help
     from upload_client.support.clock import SYSTEM  # noqa: PLC0415 # not for --help
@@ -81,7 +81,7 @@ def unlock(
                 raise
     whose = "somebody whose lock could not be read"
     if body is not None:
-        of = "" if body.transfer_type is None else f" for {TYPE_WORDS[body.transfer_type]},"
+        of = "" if body.transfer_type is None else f" for {TYPE_NAMES[body.transfer_type]},"
         whose = (
             f"agent {body.agent_id} ({body.user or 'unknown user'} on {body.host or 'unknown host'},{of}"
             f" since {body.acquired_at})"

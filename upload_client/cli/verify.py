@@ -227,23 +227,23 @@ def verify(
         dating = dating_of(path, checked.sha256, tsa_certificates)
         expected = None if expect is None else expect.strip().lower() == checked.sha256
         if not as_json:
-            _say_what_it_is(checked)
-            _say_what_is_proven(checked, proof, dating, expected)
+            _print_identity(checked)
+            _print_proof(checked, proof, dating, expected)
         if output is not None:
             differences.write_to(output, stack, force=force)
         stored.lines = read_chain(path) if chain else []
-        told = stack.enter_context(ReadingProgress())
+        reading = stack.enter_context(ReadingProgress())
         kept: Retention | None = None
         if against is not None:
             compare_with(path, _readable(against, stack, "list"), differences)
-            differences.say_result(f"against {against}", same="the same files")
+            differences.print_result(f"against {against}", same="the same files")
         if source is not None:
             choice = Chosen(include, exclude, exclude_from, symlinks).choice()
-            check_folder(path, source, differences, choice=choice, on_progress=told)
-            told.wipe()
-            differences.say_result(f"folder {source}")
+            check_folder(path, source, differences, choice=choice, on_progress=reading)
+            reading.wipe()
+            differences.print_result(f"folder {source}")
         if online:
-            asked = partial(_ask_buckets, path, checked, differences, told, download=download)
+            asked = partial(_ask_buckets, path, checked, differences, reading, download=download)
             kept = asked(stored if chain else None, keys, profile=profile, patience=patience)
         custody: Custody | None = None
         if chain:
@@ -251,7 +251,7 @@ def verify(
                 stored.lines, keys, path, checked.head, checked.sha256, expect_last, stored.foreign
             )
             if not as_json:
-                _say_custody(custody, online=online)
+                _print_custody(custody, online=online)
         how = "no" if custody is None else accounted(custody, path, checked.head, differences.gone)
     states = (proof.state, dating.state, *([] if custody is None else [custody.state]))
     signatures = (proof.state, *([] if custody is None else [custody.state]))
@@ -283,8 +283,8 @@ def verify(
             custody=None if custody is None else custody.as_fields(),
         )
     else:
-        _say_differences(differences.findings, output)
-        _say_accounted(how, differences, chain=chain)
+        _print_differences(differences.findings, output)
+        _print_accounted(how, differences, chain=chain)
     return code
 
 
@@ -318,7 +318,7 @@ class _Differences:
         self.gone: set[str] = set()
         self.as_json, self._keeps_gone = as_json, keeps_gone
         self._reports: list[Callable[[Difference], Any]] = [self.findings.add]
-        self._said = 0
+        self._n_printed = 0
         if as_json:
             self._reports.append(_print_json)
 
@@ -339,17 +339,17 @@ class _Differences:
         file.write("difference,path,message\r\n")
         self._reports.append(lambda each: file.write(_row(each)))
 
-    def say_result(self, what: str, **same: str) -> None:
+    def print_result(self, what: str, **same: str) -> None:
         """Say how many have come since it was last said, of what they were."""
-        n, self._said = self.findings.n - self._said, self.findings.n
-        _say_result(what, n, as_json=self.as_json, **same)
+        n, self._n_printed = self.findings.n - self._n_printed, self.findings.n
+        _print_result(what, n, as_json=self.as_json, **same)
 
 
 def _ask_buckets(
     path: Path,
     checked: Checked,
     differences: _Differences,
-    told: ReadingProgress,
+    reading: ReadingProgress,
     chain: _Chain | None,
     keys: Sequence[PublicKey],
     *,
@@ -368,11 +368,11 @@ def _ask_buckets(
     head = checked.head
     is_sample = head.transfer_type == "sample"
     _, places = log_in(head.dataset, head.delivery_id, sample=is_sample, profile=profile, patience=patience)
-    check_buckets(path, checked, places, differences, download=download, on_progress=told)
-    told.wipe()
-    differences.say_result("buckets")
+    check_buckets(path, checked, places, differences, download=download, on_progress=reading)
+    reading.wipe()
+    differences.print_result("buckets")
     if not differences.as_json:
-        _say_hand_over(places, checked.sha256)
+        _print_hand_over(places, checked.sha256)
     kept = retained(places.control, places.layout.receipt(head.epoch))
     if kept is not None and not differences.as_json:
         click.echo(for_terminal(f"the receipt there is kept until {kept.until} ({kept.mode}, Object Lock)"))
@@ -413,7 +413,7 @@ def _as_delivered(checked: Checked) -> dict[str, Any]:
     }
 
 
-def _say_accounted(how: str, differences: _Differences, *, chain: bool) -> None:
+def _print_accounted(how: str, differences: _Differences, *, chain: bool) -> None:
     """Say whether the receiver's records account for what is gone."""
     if how == "by name":
         click.echo(
@@ -429,7 +429,7 @@ def _say_accounted(how: str, differences: _Differences, *, chain: bool) -> None:
         click.echo("whether the receiver has removed that, its signed records tell: --chain --key FILE")
 
 
-def _say_hand_over(places: Places, sha256: str) -> None:
+def _print_hand_over(places: Places, sha256: str) -> None:
     """Say where the receiver has brought what a receipt names, if they have, and this person may know."""
     from upload_client.receipts.hand_overs import last_hand_over  # noqa: PLC0415 # not for --help
     from upload_client.s3.bucket import AccessDenied  # noqa: PLC0415 # likewise
@@ -438,11 +438,13 @@ def _say_hand_over(places: Places, sha256: str) -> None:
         record = last_hand_over(places.control, places.layout)
         if record is None or record.receipt_sha256 != sha256:
             return
-        said = f"the receiver has brought all of it to {record.archive}, proven there on {record.proven_at}"
+        sentence = (
+            f"the receiver has brought all of it to {record.archive}, proven there on {record.proven_at}"
+        )
         if record.leaves_landing:
             done = "has removed it" if record.removed_at is not None else "is removing it"
-            said += f", and {done} from the landing bucket"
-        click.echo(for_terminal(said))
+            sentence += f", and {done} from the landing bucket"
+        click.echo(for_terminal(sentence))
 
 
 def _readable(receipt: Path, stack: ExitStack, what: str = "receipt") -> Path:
@@ -524,7 +526,7 @@ def _fetched(
     return copy
 
 
-def _say_what_it_is(checked: Checked) -> None:
+def _print_identity(checked: Checked) -> None:
     from upload_client.support import figures  # noqa: PLC0415 # not for --help
 
     head = checked.head
@@ -538,7 +540,7 @@ def _say_what_it_is(checked: Checked) -> None:
         click.echo(for_terminal(why))
 
 
-def _say_what_is_proven(checked: Checked, proof: Proof, dating: Dating, expected: bool | None) -> None:
+def _print_proof(checked: Checked, proof: Proof, dating: Dating, expected: bool | None) -> None:
     """Say how far the receipt is proven, and by whom."""
     if proof.signed is not None:
         statement, key = proof.signed
@@ -582,7 +584,7 @@ _CHAINS_DIFFER = (
 )
 
 
-def _say_custody(custody: Custody, *, online: bool) -> None:
+def _print_custody(custody: Custody, *, online: bool) -> None:
     """Say what the receiver did with the delivery afterwards, and what each record proves."""
     from upload_client.core.custody import EVENTS  # noqa: PLC0415 # not for --help
     from upload_client.support import figures  # noqa: PLC0415 # not for --help
@@ -635,13 +637,13 @@ def _as_fields(proof: Proof) -> dict[str, object]:
     return fields
 
 
-def _say_result(what: str, n: int, *, as_json: bool, same: str = "as the receipt says") -> None:
+def _print_result(what: str, n: int, *, as_json: bool, same: str = "as the receipt says") -> None:
     if not as_json:
         n_differ = counted(n, "difference")
         click.echo(for_terminal(f"{what}: {n_differ if n else same}"))
 
 
-def _say_differences(findings: Findings, output: Path | None) -> None:
+def _print_differences(findings: Findings, output: Path | None) -> None:
     from upload_client.core.receipt_differences import DIFFERENCES  # noqa: PLC0415 # not for --help
     from upload_client.support import figures  # noqa: PLC0415 # not for --help
 

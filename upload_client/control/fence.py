@@ -114,7 +114,7 @@ def unlock(
     refusal = may_unlock(
         body,
         age=found.date - found.last_modified,
-        heard=_silence(control, layout, found.date),
+        silence=_silence(control, layout, found.date),
         agent=holder,
     )
     if refusal is not None and not (sure and refusal.why is WhyRefused.ALIVE):

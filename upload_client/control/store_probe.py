@@ -115,8 +115,8 @@ class _Trials:
         self.seen[observation] = Seen.KEPT if kept else Seen.BROKEN
 
     def put(self, body: bytes, key: str | None = None, **arguments: Any) -> _Answer:  # noqa: ANN401 - boto3's
-        told = {"ChecksumAlgorithm": "CRC32", "ChecksumCRC32": _crc32(body), **arguments}
-        answer = self.ask("put_object", key, Body=body, **told)
+        fields = {"ChecksumAlgorithm": "CRC32", "ChecksumCRC32": _crc32(body), **arguments}
+        answer = self.ask("put_object", key, Body=body, **fields)
         if answer.ok and key is None:
             self._there = body
         return answer

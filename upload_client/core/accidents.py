@@ -215,9 +215,9 @@ def still_growing(n: int, named: Sequence[str]) -> str:
 
 def sentence(found: Iterable[Accident]) -> str:
     """The sentence about them, its names not yet safe for a terminal; empty where there is nothing."""
-    told = []
+    clauses = []
     for accident in found:
         names = ", ".join(accident.named)
         more = f" and {accident.n - len(accident.named):,} more" if accident.n > len(accident.named) else ""
-        told.append(f"{accident.what}: {names}{more}")
-    return "; ".join(told)
+        clauses.append(f"{accident.what}: {names}{more}")
+    return "; ".join(clauses)

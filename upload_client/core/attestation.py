@@ -267,8 +267,8 @@ def why_not_of(statement: Statement, head: ReceiptHead, sha256: str) -> str | No
         statement.n_files,
         statement.n_bytes,
     )
-    says = (head.dataset, head.delivery_id, head.transfer_type, head.epoch, head.n_files, head.n_bytes)
-    if stated != says:
+    held = (head.dataset, head.delivery_id, head.transfer_type, head.epoch, head.n_files, head.n_bytes)
+    if stated != held:
         return "what is signed names another delivery than the receipt"
     return None
 

@@ -124,7 +124,7 @@ def _decode(data: bytes, rows: Mapping[str, int]) -> Checkpoint:
         life = _lived(each, "validator")
         life.shard = _shard(each["shard"])
         history.validators[validator_number(life.epoch, life.shard)] = life
-    validators = {_shard(shard): _chained("validator", told) for shard, *told in head["shards"]}
+    validators = {_shard(shard): _chained("validator", fields) for shard, *fields in head["shards"]}
     return Checkpoint(history, _chained("client", head["client"]), validators)
 
 
@@ -164,8 +164,8 @@ def _chain(chain: LogChain) -> list[Any]:
     return [chain.next_seq, chain.tail_sha, chain.highest_epoch, chain.highest_agent]
 
 
-def _chained(writer: Writer, told: list[Any]) -> LogChain:
-    next_seq, tail_sha, highest_epoch, highest_agent = told
+def _chained(writer: Writer, fields: list[Any]) -> LogChain:
+    next_seq, tail_sha, highest_epoch, highest_agent = fields
     if (tail_sha is None) is not (_count(next_seq) == 0) or not isinstance(tail_sha, str | None):
         raise BadCheckpoint("no end of a log")
     chain = LogChain(writer)
@@ -186,15 +186,15 @@ def _life(life: Life) -> dict[str, object]:
     }
 
 
-def _lived(told: dict[str, Any], writer: Any) -> Life:  # noqa: ANN401 - a `Writer`, which a tuple's type loses
-    said = decode_segment(told["said"].encode(), writer=writer)
-    header = said.header
+def _lived(fields: dict[str, Any], writer: Any) -> Life:  # noqa: ANN401 - a `Writer`, which a tuple's type loses
+    segment = decode_segment(fields["said"].encode(), writer=writer)
+    header = segment.header
     life = Life(header.epoch, header.agent_id, header.client_epoch)
-    inits = [record for record in said.records if isinstance(record, Init | ValidatorInit)]
+    inits = [record for record in segment.records if isinstance(record, Init | ValidatorInit)]
     life.init = inits[-1] if inits else None
-    judged = [record for record in said.records if isinstance(record, IndexJudged)]
+    judged = [record for record in segment.records if isinstance(record, IndexJudged)]
     life.index = judged[-1] if judged else None
-    life.seen = None if told["seen"] is None else from_milliseconds(milliseconds(told["seen"]))
-    life.ended = _ENDS[told["ended"]]
-    life.reason = for_log(str(told["reason"]))
+    life.seen = None if fields["seen"] is None else from_milliseconds(milliseconds(fields["seen"]))
+    life.ended = _ENDS[fields["ended"]]
+    life.reason = for_log(str(fields["reason"]))
     return life

@@ -33,24 +33,24 @@ class Closed:
 
     def encode(self) -> bytes:
         """The note as it is written: one object of JSON."""
-        told = {"kind": _KIND, "version": 1, "at": self.at, "note": for_log(self.note, MAX_NOTE)}
+        fields = {"kind": _KIND, "version": 1, "at": self.at, "note": for_log(self.note, MAX_NOTE)}
         if self.removed:
-            told["removed"] = self.removed
-        return (json.dumps(told) + "\n").encode("ascii")
+            fields["removed"] = self.removed
+        return (json.dumps(fields) + "\n").encode("ascii")
 
     @classmethod
     def decode(cls, body: bytes) -> Closed:
         """Read a note, whatever its bytes are: no provider can write it, so that it is there says enough."""
         try:
-            told: Any = json.loads(body)
+            document: Any = json.loads(body)
         except (ValueError, RecursionError):
-            told = None
-        fields = told if isinstance(told, dict) else {}
+            document = None
+        fields = document if isinstance(document, dict) else {}
         names = ("at", "note", "removed")
         return cls(*(for_log(str(fields.get(name) or ""), MAX_NOTE) for name in names))
 
     def __str__(self) -> str:
         when = f" on {self.at}" if self.at else ""
-        said = f": {self.note}" if self.note else ""
+        note = f": {self.note}" if self.note else ""
         did = f"removed this delivery ({self.removed})" if self.removed else "taken this delivery over"
-        return f"the receiver has {did} and closed it{when}{said}"
+        return f"the receiver has {did} and closed it{when}{note}"

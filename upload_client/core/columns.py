@@ -401,16 +401,16 @@ class DigestColumn:
         self._known, self._bytes = bytearray(data[:n]), bytearray(data[n:])
 
 
-class WordColumn(Shared):
-    """Texts of which there are few, or None: 2 bytes a row. Further ones than `MAX_WORDS` become `OTHER`."""
+class CategoryColumn(Shared):
+    """Texts of which there are few, or None: 2 bytes a row. Further ones than `MAX_TEXTS` become `OTHER`."""
 
-    MAX_WORDS: Final = 1000
+    MAX_TEXTS: Final = 1000
     OTHER: Final = "not opened: for reasons of many kinds"
-    __slots__ = _HELD = ("_known", "_numbers", "_words")
+    __slots__ = _HELD = ("_known", "_numbers", "_texts")
 
     def __init__(self, n_rows: int = 0) -> None:
         self._sharers = [1]
-        self._words: list[str | None] = [None]
+        self._texts: list[str | None] = [None]
         self._known: dict[str | None, int] = {None: 0}
         self._numbers = array("H")
         self.extend(n_rows)
@@ -422,13 +422,13 @@ class WordColumn(Shared):
 
     def values(self, start: int, stop: int) -> list[str | None]:
         """The rows from one to before another."""
-        words = self._words
-        return [words[number] for number in self._numbers[start:stop]]
+        texts = self._texts
+        return [texts[number] for number in self._numbers[start:stop]]
 
     def taken(self, rows: Sequence[int]) -> list[str | None]:
         """The values of some rows."""
-        words = self._words
-        return [words[number] for number in taken(self._numbers, rows)]
+        texts = self._texts
+        return [texts[number] for number in taken(self._numbers, rows)]
 
     def put(self, rows: Iterable[int], values: Sequence[str | None]) -> None:
         """Set rows, each to its value."""
@@ -443,9 +443,9 @@ class WordColumn(Shared):
     def counts(self, flags: bytes | bytearray, flag: int) -> dict[str, int]:
         """Number of rows with each text, of those whose flag is this one; further rows have no flags."""
         found = Counter(number for number, one in zip(self._numbers, flags, strict=False) if one == flag)
-        return {word: n for number, n in found.items() if (word := self._words[number]) is not None}
+        return {text: n for number, n in found.items() if (text := self._texts[number]) is not None}
 
-    def copy(self, row: int, other: WordColumn, other_row: int) -> None:
+    def copy(self, row: int, other: CategoryColumn, other_row: int) -> None:
         """Set a row to that of another column."""
         self[row] = other[other_row]
 
@@ -453,7 +453,7 @@ class WordColumn(Shared):
         return len(self._numbers)
 
     def __getitem__(self, row: int) -> str | None:
-        return self._words[self._numbers[row]]
+        return self._texts[self._numbers[row]]
 
     def __setitem__(self, row: int, value: str | None) -> None:
         if self._is_shared:
@@ -465,19 +465,19 @@ class WordColumn(Shared):
     def _number(self, value: str | None) -> int:
         number = self._known.get(value)
         if number is None:
-            if len(self._words) > self.MAX_WORDS:
+            if len(self._texts) > self.MAX_TEXTS:
                 return self._number(self.OTHER) if self.OTHER in self._known else self._add(self.OTHER)
             number = self._add(value)
         return number
 
     def _add(self, value: str | None) -> int:
-        self._words.append(value)
-        self._known[value] = len(self._words) - 1
-        return len(self._words) - 1
+        self._texts.append(value)
+        self._known[value] = len(self._texts) - 1
+        return len(self._texts) - 1
 
     def packed(self, n_rows: int) -> bytes:
         """The first rows: a line of ASCII JSON with the texts, then numbers in native byte order."""
-        return json.dumps(self._words[1:]).encode("ascii") + b"\n" + self._numbers[:n_rows].tobytes()
+        return json.dumps(self._texts[1:]).encode("ascii") + b"\n" + self._numbers[:n_rows].tobytes()
 
     def unpack(self, data: bytes) -> None:
         """Become what `packed` gave.
@@ -486,15 +486,15 @@ class WordColumn(Shared):
             ValueError: that is no such column.
         """
         line, _, numbers = data.partition(b"\n")
-        words = json.loads(line)
+        texts = json.loads(line)
         self._own()
-        if type(words) is not list or not all(type(word) is str for word in words):
+        if type(texts) is not list or not all(type(text) is str for text in texts):
             raise ValueError("no texts")
-        self._words = [None, *(for_log(word, MAX_CUT) for word in words[: self.MAX_WORDS + 1])]
-        self._known = {word: number for number, word in enumerate(self._words)}
+        self._texts = [None, *(for_log(text, MAX_CUT) for text in texts[: self.MAX_TEXTS + 1])]
+        self._known = {text: number for number, text in enumerate(self._texts)}
         self._numbers = array("H")
         self._numbers.frombytes(numbers)
-        if max(self._numbers, default=0) >= len(self._words):
+        if max(self._numbers, default=0) >= len(self._texts):
             raise ValueError("a number of no text")
 
 

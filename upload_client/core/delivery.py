@@ -23,7 +23,9 @@ MAX_POLL_GAP: Final = 30.0
 """Seconds. Between two polls of a reader that polls at all there are fewer, unless the machine was asleep."""
 
 
-_MAX_TOLD: Final = 1000  # segments in which lines were passed over; a hostile validator could name any number
+_MAX_PASSED_OVER: Final = (
+    1000  # segments in which lines were passed over; a hostile validator could name any number
+)
 
 
 def too_many_invalid(n_invalid_this_run: int, max_invalid: int) -> bool:
@@ -314,7 +316,7 @@ class ValidatorWatch:
         """The client could not read the validator's log."""
         self._polled_at = None
 
-    def hear(self, segment: Segment) -> None:
+    def receive(self, segment: Segment) -> None:
         """A segment of the validator's log, in the order of their numbers."""
         if segment.superseded or segment.header.client_epoch != self.client_epoch:
             return
@@ -330,7 +332,7 @@ class ValidatorWatch:
                 self.index = record
             elif isinstance(record, Cursor):
                 self.cursor = max(self.cursor, record.seq)
-            elif isinstance(record, PassedOver) and len(self._passed_over) < _MAX_TOLD:
+            elif isinstance(record, PassedOver) and len(self._passed_over) < _MAX_PASSED_OVER:
                 self._passed_over[record.seq] = record.lines  # one that is started again says so again
                 self.problem = self.problem or next(iter(record.problems), "")
             elif isinstance(record, Shutdown):

@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from upload_client.core.checksums import Buffer, Polynomial
 
-__all__ = ["ALGORITHMS", "CRCS", "Digests", "combine", "encode", "parse", "said_by_s3", "slow_crc"]
+__all__ = ["ALGORITHMS", "CRCS", "Digests", "checksums_stated", "combine", "encode", "parse", "slow_crc"]
 
 CRCS: Final = {
     "crc32c": Polynomial(0x82F63B78, 32),
@@ -113,7 +113,7 @@ def combine(algorithm: str, parts: Iterable[tuple[int, int]]) -> bytes:
     return whole.to_bytes(_SIZES[algorithm], "big")
 
 
-def said_by_s3(answer: Mapping[str, Any], *, bucket: str = "") -> dict[str, bytes]:
+def checksums_stated(answer: Mapping[str, Any], *, bucket: str = "") -> dict[str, bytes]:
     """The checksums of an object in S3's answer to a HEAD that asked for them.
 
     A checksum of checksums (COMPOSITE, ``…-3``) says nothing of the content. The ETag is its MD5 where the

@@ -18,12 +18,12 @@ from types import MappingProxyType
 from typing import Any, Final, Literal, TypeVar, cast, get_args
 
 from upload_client.core.columns import (
+    CategoryColumn,
     ChecksumColumn,
     NumberColumn,
     PathRows,
     TextColumn,
     TimeColumn,
-    WordColumn,
     in_one_piece,
     put,
     taken,
@@ -35,7 +35,7 @@ T = TypeVar("T")
 TransferType = Literal["staging", "sample"]
 """`staging` is the whole delivery, `sample` a small one agreed on first."""
 TRANSFER_TYPES: Final[tuple[TransferType, ...]] = get_args(TransferType)
-TYPE_WORDS: Final[Mapping[str, str]] = {"staging": "the whole delivery", "sample": "the sample"}
+TYPE_NAMES: Final[Mapping[str, str]] = {"staging": "the whole delivery", "sample": "the sample"}
 """The transfer types, as a sentence names them."""
 OTHER_TYPE: Final[Mapping[TransferType, TransferType]] = {"staging": "sample", "sample": "staging"}
 """The transfer type that shares the lock with this one."""
@@ -195,7 +195,7 @@ class FileLedger:
         self._messages = TextColumn()
         self._why = TextColumn()
         if past is None:
-            past = Logged(UploadTable(n), TimeColumn(n), TimeColumn(n), WordColumn(n))
+            past = Logged(UploadTable(n), TimeColumn(n), TimeColumn(n), CategoryColumn(n))
         self._uploads, self._transferred_at, self._judged_at, self._opened = past
         self._asks = array("i", (0,)) * n
         self._errors = bytearray(n)

@@ -16,7 +16,7 @@ __all__ = ["HIDDEN", "hide", "is_page", "secrets_of_url", "tamed", "xml_text"]
 HIDDEN: Final = "***"
 """The mark in the place of a secret."""
 
-MAX_TOLD: Final = 300
+MAX_CHARACTERS: Final = 300
 """Characters of a foreign text that are told."""
 
 _SHORTEST: Final = 4  # characters; less is found in any text, and is no secret
@@ -35,7 +35,7 @@ def is_page(text: str) -> bool:
     return _PAGE.match(text[:10_000]) is not None
 
 
-def tamed(text: str, secrets: Iterable[str] = (), *, limit: int = MAX_TOLD) -> str:
+def tamed(text: str, secrets: Iterable[str] = (), *, limit: int = MAX_CHARACTERS) -> str:
     """One line of a foreign text, without secrets.
 
     Args:
@@ -46,8 +46,8 @@ def tamed(text: str, secrets: Iterable[str] = (), *, limit: int = MAX_TOLD) -> s
     cut = text[:100_000]
     if is_page(cut):
         title = _TITLE.search(cut)
-        said = " ".join(title[1].split()) if title else ""
-        cut = f"an HTML page ({said})" if said else "an HTML page"
+        heading = " ".join(title[1].split()) if title else ""
+        cut = f"an HTML page ({heading})" if heading else "an HTML page"
     cut = " ".join(hide(cut, secrets).split())
     return cut if len(cut) <= limit else f"{cut[: limit - 2]} …"
 

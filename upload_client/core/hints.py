@@ -21,30 +21,32 @@ def install(extra: str) -> str:
     return f"Install it: pip install 'upload-client[{extra}]'."
 
 
-def place_of(words: Sequence[str]) -> tuple[str, ...]:
+def place_of(arguments: Sequence[str]) -> tuple[str, ...]:
     """Those words of a command line that say which delivery is meant, as they were given.
 
     Args:
-        words: what stands after the program's name.
+        arguments: what stands after the program's name.
     """
     found: list[str] = []
-    for word, following in zip(words, [*words[1:], ""], strict=False):
-        if word in _NAMING and following:
-            found += [word, following]
-        elif word == "--sample" or ("=" in word and word.partition("=")[0] in _NAMING):
-            found.append(word)
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=False):
+        if argument in _NAMING and following:
+            found += [argument, following]
+        elif argument == "--sample" or ("=" in argument and argument.partition("=")[0] in _NAMING):
+            found.append(argument)
     return tuple(found)
 
 
-def complete(hint: str, words: Sequence[str], *, line: Callable[[Sequence[str]], str] = shlex.join) -> str:
+def complete(
+    hint: str, arguments: Sequence[str], *, line: Callable[[Sequence[str]], str] = shlex.join
+) -> str:
     """A hint whose commands about a delivery name the delivery.
 
     Args:
         hint: commands in it stand in backticks: ```upload-client check```.
-        words: the command line that was typed.
+        arguments: the command line that was typed.
         line: how words become what is typed into a shell.
     """
-    place = place_of(words)
+    place = place_of(arguments)
     if not place:
         return hint
 

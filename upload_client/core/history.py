@@ -18,9 +18,9 @@ from upload_client.core.codes import FileCode
 from upload_client.core.columns import (
     MAX_CUT,
     MAX_WHOLE,
+    CategoryColumn,
     TextColumn,
     TimeColumn,
-    WordColumn,
     in_one_piece,
     put,
     rows_of,
@@ -150,14 +150,14 @@ class DeliveryHistory:
         self.uploads = UploadTable()
         self.transferred_at = TimeColumn()
         self.judged_at = TimeColumn()
-        self.opened = WordColumn()
+        self.opened = CategoryColumn()
         self.failed: dict[str, Failed] = {}
         self.n_passed_over = 0
         self._known = rows
         self._others: dict[str, int] = {}
         self._n_files = 0
         self._asks = array("i")
-        self._said = bytearray()  # code of the validator's word on the latest upload
+        self._verdicts = bytearray()  # code of the validator's word on the latest upload
         self._irregular = bytearray()  # 1 where that word must not be believed
         self._judges = array("i")  # number of the validator whose word that is
         self._messages = TextColumn()
@@ -181,7 +181,7 @@ class DeliveryHistory:
 
     def logged(self) -> Logged | None:
         """The facts about each file, as they are now; None while the logs tell of none."""
-        if not self._said:
+        if not self._verdicts:
             return None
         return Logged(
             self.uploads.share(), self.transferred_at.share(), self.judged_at.share(), self.opened.share()
@@ -264,21 +264,21 @@ class DeliveryHistory:
         None where no log announces it.
         """
         row = self.row(path)
-        if row is None or not self._said:
+        if row is None or not self._verdicts:
             return None
         epoch, n = self.uploads.identity(row)
         return None if epoch < 0 else (epoch, n, self._asks[row])
 
     def at(self, row: int) -> PathHistory | None:
         """The file in a row as the logs show it; None where none of them announces it."""
-        upload = self.uploads[row] if self._said else None
+        upload = self.uploads[row] if self._verdicts else None
         if upload is None:
             return None
         return PathHistory(
             upload,
             self._asks[row],
             self.transferred_at[row],
-            "failure" if self._irregular[row] else _WORDS[self._said[row]],
+            "failure" if self._irregular[row] else _STATUSES[self._verdicts[row]],
             self._messages[row],
             self.judged_at[row],
             self._why[row],
@@ -289,14 +289,14 @@ class DeliveryHistory:
         """Whether `is_ok` is true of all of some rows."""
         n = len(rows)
         return (
-            bool(self._said)
-            and bytes(taken(self._said, rows)) == bytes((_OK,)) * n
+            bool(self._verdicts)
+            and bytes(taken(self._verdicts, rows)) == bytes((_OK,)) * n
             and not any(taken(self._irregular, rows))
         )
 
     def is_ok(self, row: int) -> bool:
         """Whether the last word on the latest upload of the file in a row is `ok`."""
-        return bool(self._said) and self._said[row] == _OK and not self._irregular[row]
+        return bool(self._verdicts) and self._verdicts[row] == _OK and not self._irregular[row]
 
     def judge(self, row: int) -> str | None:
         """Name of the validator whose word on the file in a row counts; None where nobody's does."""
@@ -324,7 +324,7 @@ class DeliveryHistory:
             Their rows, and the fields of `upload_client.core.receipt.Delivered` in columns.
         """
         paths = [*self._known, *self._others]
-        are_ok = self._said.translate(_IS_OK)
+        are_ok = self._verdicts.translate(_IS_OK)
         rows = [row for row in compress(range(len(paths)), are_ok) if not self._irregular[row]]
         rows.sort(key=paths.__getitem__)
         for start in range(0, len(rows), _GROWTH):
@@ -354,11 +354,11 @@ class DeliveryHistory:
             Epoch and bytes of the latest upload (-1 and 0 where there is none), when it was announced, the
             last word on it, and when that was said; moments in milliseconds since 1970.
         """
-        epoch, size = self.uploads.epoch_and_size(row) if self._said else (-1, 0)
+        epoch, size = self.uploads.epoch_and_size(row) if self._verdicts else (-1, 0)
         if epoch < 0:
             return -1, 0, None, None, None
-        word = "failure" if self._irregular[row] else _WORDS[self._said[row]]
-        return epoch, size, self.transferred_at.ms(row), word, self.judged_at.ms(row)
+        status = "failure" if self._irregular[row] else _STATUSES[self._verdicts[row]]
+        return epoch, size, self.transferred_at.ms(row), status, self.judged_at.ms(row)
 
     def message(self, row: int) -> str | None:
         """Why the file in a row is not ok, where somebody said so."""
@@ -456,7 +456,7 @@ class DeliveryHistory:
             "asks": self._asks[:n].tobytes(),
             "transferred_at": self.transferred_at.packed(n),
             "judged_at": self.judged_at.packed(n),
-            "said": memoryview(self._said)[:n],
+            "said": memoryview(self._verdicts)[:n],
             "irregular": memoryview(self._irregular)[:n],
             "judges": self._judges[:n].tobytes(),
             "open": memoryview(self._open)[:n],
@@ -504,7 +504,7 @@ class DeliveryHistory:
             self.judged_at.copy(row, before.judged_at, other_row)
             self.opened.copy(row, before.opened, other_row)
             self._asks[row] = before._asks[other_row]
-            self._said[row] = before._said[other_row]
+            self._verdicts[row] = before._verdicts[other_row]
             self._irregular[row] = before._irregular[other_row]
             self._judges[row] = before._judges[other_row]
             self._open[row] = before._open[other_row]
@@ -542,12 +542,12 @@ class DeliveryHistory:
         self.judged_at.unpack(columns["judged_at"])
         self.opened.unpack(columns["opened"])
         flags = [bytearray(columns[name]) for name in ("said", "irregular", "open")]
-        self._said, self._irregular, self._open = flags
+        self._verdicts, self._irregular, self._open = flags
         lengths = {len(self._asks), len(self._judges), len(self.transferred_at), len(self.judged_at)}
         lengths.add(len(self.opened))
         if lengths | set(map(len, flags)) != {n_rows}:
             raise ValueError("the columns are not equally long")
-        if max(self._said, default=0) >= len(_WORDS):
+        if max(self._verdicts, default=0) >= len(_STATUSES):
             raise ValueError("a word that no validator says")
         self._messages.unpack(n_rows, columns["messages"])
         self._why.unpack(n_rows, columns["codes"])
@@ -587,8 +587,8 @@ class DeliveryHistory:
             self.uploads[row] = upload
             self._asks[row] = record.ask
             self.transferred_at[row] = record.t
-            if self._said[row]:
-                self._said[row] = self._irregular[row] = 0
+            if self._verdicts[row]:
+                self._verdicts[row] = self._irregular[row] = 0
                 self._messages[row] = self._why[row] = None
                 self.judged_at[row] = self.opened[row] = None
                 self._judges[row] = _NO_JUDGE
@@ -611,7 +611,7 @@ class DeliveryHistory:
         if known.count(None) == len(paths):
             if len(self._others) + len(paths) > MAX_OTHERS:
                 return False
-            if (lacking := rows[-1] + 1 - len(self._said)) > 0:
+            if (lacking := rows[-1] + 1 - len(self._verdicts)) > 0:
                 self._grow(lacking + _GROWTH)
             self._others.update(zip(paths, rows, strict=True))
         elif None in known or not self.uploads.are_empty(rows := in_one_piece(cast("Sequence[int]", known))):
@@ -652,15 +652,15 @@ class DeliveryHistory:
     def _judge(self, row: int, verdict: Verdict, judge: int) -> None:
         if verdict.ask >= self._asks[row]:
             self._set_open(row, 0)
-        said = _WORDS[self._said[row]]
-        if said in ("ok", "failure"):
-            if verdict.status not in ("error", said) and not self._irregular[row]:
+        earlier = _STATUSES[self._verdicts[row]]
+        if earlier in ("ok", "failure"):
+            if verdict.status not in ("error", earlier) and not self._irregular[row]:
                 self._irregular[row] = 1
                 self._messages[row], self._why[row] = CONTRADICTORY, FileCode.CONTRADICTORY_VERDICTS.value
                 self.judged_at[row] = verdict.t
                 self._judges[row] = judge
             return
-        self._said[row] = _CODES[verdict.status]
+        self._verdicts[row] = _CODES[verdict.status]
         self.judged_at[row] = verdict.t
         self.opened[row] = opened_as(verdict.checks)
         self._judges[row] = judge
@@ -679,21 +679,21 @@ class DeliveryHistory:
         if None in everyone:
             return list(range(len(everyone)))
         rows = cast("Sequence[int]", everyone)
-        said, is_open, asks, judges = self._said, self._open, self._asks, self._judges
+        codes, is_open, asks, judges = self._verdicts, self._open, self._asks, self._judges
         judged: Sequence[int]
         left: list[int] = []
         same = self.uploads.announce(rows, oks)
-        if all(same) and not any(taken(said, rows)) and not any(taken(asks, rows)):  # as nearly all are
+        if all(same) and not any(taken(codes, rows)) and not any(taken(asks, rows)):  # as nearly all are
             judged = in_one_piece(rows)
             self.n_unjudged -= sum(taken(is_open, judged))
-            put(said, judged, bytes((_OK,)) * len(rows))
+            put(codes, judged, bytes((_OK,)) * len(rows))
             put(is_open, judged, bytes(len(rows)))
             put(judges, judged, array("i", (judge,)) * len(rows))
         else:
             judged = []
             for i, (row, ask, is_same) in enumerate(zip(rows, oks.asks, same, strict=True)):
-                if is_same and said[row] in _OPEN_WORDS:
-                    said[row] = _OK
+                if is_same and codes[row] in _OPEN_CODES:
+                    codes[row] = _OK
                     judges[row] = judge
                     judged.append(row)
                     if is_open[row] and int(ask) >= asks[row]:
@@ -708,14 +708,14 @@ class DeliveryHistory:
 
     def _new_row(self, path: str) -> int:
         row = len(self._known) + len(self._others)
-        if row == len(self._said):
+        if row == len(self._verdicts):
             self._grow(_GROWTH)
         self._others[path] = row
         return row
 
     def _begin(self) -> None:
         """Make room for what is known beforehand: not before there is something to hold."""
-        if not self._said:
+        if not self._verdicts:
             self._grow(len(self._known))
 
     def _grow(self, n_rows: int) -> None:
@@ -723,7 +723,7 @@ class DeliveryHistory:
             column.extend(n_rows)
         self._asks.extend(array("i", (0,)) * n_rows)
         self._judges.extend(array("i", (_NO_JUDGE,)) * n_rows)
-        for flags in (self._said, self._irregular, self._open):
+        for flags in (self._verdicts, self._irregular, self._open):
             flags.extend(bytes(n_rows))
 
     def _set_open(self, row: int, is_open: int) -> None:
@@ -751,11 +751,11 @@ PACKED: Final = (
 """The columns of `DeliveryHistory.packed`."""
 
 _NOBODY: Final = SegmentHeader(VERSION, 0, "nobody", 0, None, 0)
-_WORDS: Final[tuple[VerdictStatus | None, ...]] = (None, "ok", "failure", "error")
+_STATUSES: Final[tuple[VerdictStatus | None, ...]] = (None, "ok", "failure", "error")
 _CODES: Final[dict[VerdictStatus, int]] = {"ok": 1, "failure": 2, "error": 3}
 _OK: Final = _CODES["ok"]
-_IS_OK: Final = bytes(word == _OK for word in range(256))
-_OPEN_WORDS: Final = (0, _CODES["error"])
+_IS_OK: Final = bytes(each == _OK for each in range(256))
+_OPEN_CODES: Final = (0, _CODES["error"])
 
 
 def _identity(upload_id: str) -> tuple[int, int]:

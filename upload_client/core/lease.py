@@ -19,9 +19,9 @@ from upload_client.core.files import TRANSFER_TYPES, TransferType
 from upload_client.core.text import for_log, is_whole
 
 __all__ = [
+    "ACTIVE_LATELY",
     "DEFAULT_LEASE",
     "GRACE",
-    "HEARD_LATELY",
     "MAX_BODY",
     "MAX_EPOCH",
     "MAX_LEASE",
@@ -49,7 +49,7 @@ MIN_LEASE, DEFAULT_LEASE, MAX_LEASE = 30, 300, 3600
 """Seconds. A lock that does not say how long it holds is given the default."""
 GRACE = 2
 """Seconds past the lease before others may take it: Date and Last-Modified are whole seconds each."""
-HEARD_LATELY = 60.0
+ACTIVE_LATELY = 60.0
 """Seconds without a sign of life up to which a holder is taken for alive by whoever is to unlock it."""
 MAX_EPOCH = 99_999_999
 """Index and receipt keys have room for eight digits, and sort by them."""
@@ -307,13 +307,13 @@ def may_take(
     return Refuse(WhyRefused.HELD, body, left)
 
 
-def may_unlock(body: LockBody | None, *, age: float, heard: float | None, agent: str) -> Refuse | None:
+def may_unlock(body: LockBody | None, *, age: float, silence: float | None, agent: str) -> Refuse | None:
     """Decide whether a person may have a lock that is held given back, unasked.
 
     Args:
         body: what the lock says; None if it is unreadable.
         age: seconds since it was written, by the store's own clock.
-        heard: seconds since the last segment of its holder's log was, by the same; None: there is none.
+        silence: seconds since the last segment of its holder's log was, by the same; None: there is none.
         agent: whom the person names as the holder.
 
     Returns:
@@ -324,8 +324,8 @@ def may_unlock(body: LockBody | None, *, age: float, heard: float | None, agent:
     left = max(body.lease_seconds + GRACE - age, 0.0)
     if body.agent_id != agent:
         return Refuse(WhyRefused.ANOTHER, body, left)
-    lately = min(age, math.inf if heard is None else heard)
-    return Refuse(WhyRefused.ALIVE, body, left) if lately < HEARD_LATELY else None
+    lately = min(age, math.inf if silence is None else silence)
+    return Refuse(WhyRefused.ALIVE, body, left) if lately < ACTIVE_LATELY else None
 
 
 def next_epoch(body: LockBody | None, *seen: int | None) -> int:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Literal, TypeAlias, get_args
 
-__all__ = ["WHY_LEFT_OUT", "WhyLeftOut", "sentence", "words"]
+__all__ = ["WHY_LEFT_OUT", "WhyLeftOut", "describe", "sentence"]
 
 WhyLeftOut: TypeAlias = Literal[
     "excluded", "not_included", "symlink", "special", "ours", "in_use", "not_to_transfer"
 ]
 WHY_LEFT_OUT: Final[tuple[WhyLeftOut, ...]] = get_args(WhyLeftOut)
 
-_WORDS: Final[Mapping[str, str]] = {
+_DESCRIPTIONS: Final[Mapping[str, str]] = {
     "excluded": "excluded by a pattern",
     "not_included": "not among what is included",
     "symlink": "symlinks",
@@ -23,9 +23,9 @@ _WORDS: Final[Mapping[str, str]] = {
 }
 
 
-def words(why: str) -> str:
-    """The words for a code, after a number of files."""
-    return _WORDS.get(why, why)
+def describe(why: str) -> str:
+    """The text for a code, after a number of files."""
+    return _DESCRIPTIONS.get(why, why)
 
 
 def sentence(counts: Mapping[str, int]) -> str:
@@ -34,5 +34,5 @@ def sentence(counts: Mapping[str, int]) -> str:
     Args:
         counts: files, and folders with all that is in them, for each code.
     """
-    told = [f"{n:,} {words(why)}" for why, n in counts.items() if n]
-    return "left out: " + ", ".join(told) if told else ""
+    clauses = [f"{n:,} {describe(why)}" for why, n in counts.items() if n]
+    return "left out: " + ", ".join(clauses) if clauses else ""

@@ -140,10 +140,10 @@ def boolean(text: str) -> bool:
     Raises:
         ValueError: it says neither; the text is for people.
     """
-    word = text.strip().casefold()
-    if word in _TRUE:
+    value = text.strip().casefold()
+    if value in _TRUE:
         return True
-    if word in _FALSE:
+    if value in _FALSE:
         return False
     raise ValueError(f"has {text!r} as will_transfer: write true or false")
 

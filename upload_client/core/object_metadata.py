@@ -24,7 +24,7 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
 _PLAIN = re.compile(r"(?:[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)?")
 _BUCKET = re.compile(r"[a-z0-9](?:[a-z0-9.-]{1,61})[a-z0-9]")
 _ADDRESS = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
-_WORD = 45
+_ENCODED_WORD_BYTES = 45
 """Bytes in an encoded word: 60 characters of base64, and 75 are allowed to the word as a whole."""
 
 
@@ -65,16 +65,16 @@ def object_metadata(metadata: Mapping[Any, Any], *, limit: int = MAX_METADATA) -
 def _encoded(name: str, text: str) -> str:
     if _PLAIN.fullmatch(text) and not text.startswith("=?"):
         return text
-    words = [b""]
+    encoded = [b""]
     for one in text:
         try:
             data = one.encode()
         except UnicodeEncodeError:
             raise ValueError(f"the metadata {name!r} is not valid Unicode") from None
-        if len(words[-1]) + len(data) > _WORD:
-            words.append(b"")
-        words[-1] += data
-    return " ".join(f"=?utf-8?b?{base64.b64encode(word).decode()}?=" for word in words)
+        if len(encoded[-1]) + len(data) > _ENCODED_WORD_BYTES:
+            encoded.append(b"")
+        encoded[-1] += data
+    return " ".join(f"=?utf-8?b?{base64.b64encode(part).decode()}?=" for part in encoded)
 
 
 def check_bucket(name: str) -> str | None:

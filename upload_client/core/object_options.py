@@ -60,6 +60,6 @@ def for_control(options: Mapping[str, str]) -> dict[str, str]:
     return {name: text for name, text in options.items() if name != "StorageClass" or not archived}
 
 
-def _close(word: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(word, list(known), n=1)
+def _close(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1)
     return f"; did you mean {close[0]}?" if close else ""

@@ -138,7 +138,7 @@ def file_states(history: DeliveryHistory, index: IndexRows | None, *, live: bool
         rows = zip(index.paths, index.sizes, index.will, strict=True)
     for path, size, will in rows:
         row = history.row(path)
-        of, n_bytes, sent, word, judged = (-1, 0, None, None, None) if row is None else history.glance(row)
+        of, n_bytes, sent, status, judged = (-1, 0, None, None, None) if row is None else history.glance(row)
         to_send = of < 0 or (will and of < epoch)
         failed = history.failed.get(path) if history.failed else None
         if failed is not None and (to_send or index is None) and not (live and failed.t < since):
@@ -147,10 +147,10 @@ def file_states(history: DeliveryHistory, index: IndexRows | None, *, live: bool
             yield FileState(path, "failed", known_size, None, at, failed.error, failed.code)
         elif to_send or row is None:
             yield FileState(path, "ready", size if size >= 0 else None)
-        elif word == "ok":
+        elif status == "ok":
             yield FileState(path, "valid", n_bytes, sent, judged, opened=history.opened[row])
         else:
-            state = _STATES.get(word, "done")
+            state = _STATES.get(status, "done")
             why = history.message(row), history.code(row)
             yield FileState(path, state, n_bytes, sent, judged, *why)
 

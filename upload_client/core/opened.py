@@ -58,7 +58,7 @@ def sentence(why: Mapping[str, int]) -> str:
     if not why:
         return ""
     n = sum(why.values())
-    told: Iterable[str] = list(why)[:_FEW]
-    reasons = ", ".join(f"{one} ({why[one]:,})" for one in told) if len(why) > 1 else next(iter(why))
+    first: Iterable[str] = list(why)[:_FEW]
+    reasons = ", ".join(f"{one} ({why[one]:,})" for one in first) if len(why) > 1 else next(iter(why))
     more = f", and for {counted(len(why) - _FEW, 'more reason')}" if len(why) > _FEW else ""
     return f"{counted(n, 'file')} {'was' if n == 1 else 'were'} not opened: {reasons}{more}"

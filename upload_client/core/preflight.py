@@ -31,9 +31,9 @@ __all__ = [
     "clock_status",
     "close_name",
     "dump_bytes",
+    "duration_text",
     "estimate",
     "exit_code",
-    "in_words",
     "next_probe",
     "resource",
 ]
@@ -381,7 +381,7 @@ def estimate(n_files: int, n_bytes: int, *, rate: float, latency: float, n_threa
     return Estimate(max(by_bytes, by_requests), "bytes" if by_bytes >= by_requests else "requests")
 
 
-def in_words(seconds: float) -> str:
+def duration_text(seconds: float) -> str:
     """A time as people say it: ``less than 1 s``, ``40 s``, ``5 min``, ``3 h 20 min``, ``2 d 4 h``."""
     if seconds < 1:
         return "less than 1 s"

@@ -55,8 +55,8 @@ def group(files: Iterable[tuple[str, State, str | None, str | None]]) -> tuple[P
         files: path, state, message and code of each; held in memory only as far as it is named.
     """
     found: dict[tuple[State, str | None, str], tuple[str, list[str], list[int]]] = {}
-    for relpath, state, message, said in files:
-        code, reason = said, message or "no reason was given"
+    for relpath, state, message, reason_code in files:
+        code, reason = reason_code, message or "no reason was given"
         kind = _PARTICULAR.sub("#", reason)
         if (state, code, kind) not in found and len(found) >= _MAX_KINDS:
             code, kind, reason = None, _OTHER, _OTHER

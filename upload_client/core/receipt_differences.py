@@ -180,11 +180,11 @@ def compare_receipts(
             gone.append(each)
             continue
         if entry[2] not in (None, each.crc32) or entry[1] not in (None, each.size):
-            says = f"has CRC32 {entry[2]} and {entry[1]} bytes there; here {each.crc32} and {each.size} bytes"
-            yield Difference("changed since", each.path, says)
+            what = f"has CRC32 {entry[2]} and {entry[1]} bytes there; here {each.crc32} and {each.size} bytes"
+            yield Difference("changed since", each.path, what)
         elif not _may_be(each, entry[3]):
-            says = f"has SHA-256 {entry[3]} there; here {each.sha256}"
-            yield Difference("changed since", each.path, says)
+            what = f"has SHA-256 {entry[3]} there; here {each.sha256}"
+            yield Difference("changed since", each.path, what)
         entry = next(other, None)
     while entry is not None:
         come.add(*entry)

@@ -167,8 +167,8 @@ class ReceiptReader:
         if self._line(MAX_LINE) != b"],\n":
             raise BadReceipt(f"line {self._n_lines} does not end the list of files")
         if (n_files, n_bytes) != (self.head.n_files, self.head.n_bytes):
-            says = f"{self.head.n_files} files of {self.head.n_bytes} bytes"
-            raise BadReceipt(f"it says {says} and names {n_files} of {n_bytes} bytes")
+            stated = f"{self.head.n_files} files of {self.head.n_bytes} bytes"
+            raise BadReceipt(f"it says {stated} and names {n_files} of {n_bytes} bytes")
         if digest_in_trailer(self._line(MAX_LINE)) != digest.hexdigest():
             raise BadReceipt("the files are not those of its last line, files_sha256")
         if self._next(1):

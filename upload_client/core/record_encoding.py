@@ -93,7 +93,7 @@ def _encode(record: Record | SegmentHeader) -> bytes:
                 "index_sha256": record.index_sha256,
                 "n_files": record.n_files,
                 "n_bytes": record.n_bytes,
-                "versions": _told_versions(record.versions),
+                "versions": _encoded_versions(record.versions),
             }
         case Failed():
             line = {
@@ -127,7 +127,7 @@ def _encode(record: Record | SegmentHeader) -> bytes:
             if record.shards != 1:
                 line["shards"] = record.shards
             if record.versions:
-                line["versions"] = _told_versions(record.versions)
+                line["versions"] = _encoded_versions(record.versions)
             if record.expectations_sha256 is not None:
                 line["expectations_sha256"] = record.expectations_sha256
             if record.judges_index:
@@ -160,7 +160,7 @@ def _encode(record: Record | SegmentHeader) -> bytes:
     return json.dumps(line, separators=(",", ":")).encode("ascii")
 
 
-def _told_versions(versions: Mapping[str, str]) -> dict[str, str]:
+def _encoded_versions(versions: Mapping[str, str]) -> dict[str, str]:
     return {_for_people(name): _for_people(v) for name, v in islice(versions.items(), MAX_TEXTS)}
 
 

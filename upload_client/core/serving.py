@@ -69,44 +69,44 @@ def list_again_after(quiet: float, every: float, n_datasets: int) -> float:
     return every if quiet < _OFTEN else min(turns, max(every, _SELDOM))
 
 
-def in_short(told: Mapping[str, object]) -> str:
+def in_short(outcome: Mapping[str, object]) -> str:
     """How a run has ended, and why it is not complete: files by kind, the client's last word."""
-    if told["complete"]:
-        return ", ".join(("complete", *receipt_lacks(told)))
-    counts = [f"{told[kind]:,} {kind.replace('_', ' ')}" for kind in _NOT_VALID if told[kind]]
-    if told.get("not_agreed"):
+    if outcome["complete"]:
+        return ", ".join(("complete", *receipt_lacks(outcome)))
+    counts = [f"{outcome[kind]:,} {kind.replace('_', ' ')}" for kind in _NOT_VALID if outcome[kind]]
+    if outcome.get("not_agreed"):
         counts.append("not as agreed")
-    client = for_log(str(told["client"]))
+    client = for_log(str(outcome["client"]))
     if client != "complete":  # it has gone through all files
         counts.append(f"the client: {client}")
     return ": ".join(("not complete", *filter(None, [", ".join(counts)])))
 
 
-def outcome_mail(told: Mapping[str, object]) -> tuple[str, str]:
+def outcome_mail(outcome: Mapping[str, object]) -> tuple[str, str]:
     """The message about a run that has ended (docs/receiver.md), for people: subject and lines.
 
     What others have said in it, such as a file's name, makes no line of its own.
     """
-    how = "complete" if told["complete"] else "not complete"
-    lacks = receipt_lacks(told)
-    name = f"{told['dataset']}/{told['delivery_id']}"
+    how = "complete" if outcome["complete"] else "not complete"
+    lacks = receipt_lacks(outcome)
+    name = f"{outcome['dataset']}/{outcome['delivery_id']}"
     lines = [
-        f"The delivery {name} ({told['transfer_type']}) is {how}.",
+        f"The delivery {name} ({outcome['transfer_type']}) is {how}.",
         "",
-        f"valid          {told['valid']} of {told['n_files']} ({told['n_bytes_valid']} bytes)",
-        f"invalid        {told['invalid']}",
-        f"not judged     {told['not_judged']}",
-        f"not delivered  {told['not_delivered']}",
-        f"the client     {for_log(str(told['client']))}",
+        f"valid          {outcome['valid']} of {outcome['n_files']} ({outcome['n_bytes_valid']} bytes)",
+        f"invalid        {outcome['invalid']}",
+        f"not judged     {outcome['not_judged']}",
+        f"not delivered  {outcome['not_delivered']}",
+        f"the client     {for_log(str(outcome['client']))}",
     ]
-    invalid = told["invalid_first"]
+    invalid = outcome["invalid_first"]
     assert isinstance(invalid, list)
     lines += [f"  {for_log(file['path'])}: {for_log(file['why'])}" for file in invalid]
-    if not_agreed := told.get("not_agreed"):
+    if not_agreed := outcome.get("not_agreed"):
         assert isinstance(not_agreed, list)
         lines += ["", "It is not the delivery that was agreed on:", *map(_indented, not_agreed)]
     if lacks:
-        problems = told["receipt_problems"]
+        problems = outcome["receipt_problems"]
         assert isinstance(problems, list)
         lines += ["", f"The delivery is complete, {' and '.join(lacks)}:", *map(_indented, problems)]
     return f"{', '.join((how, *lacks))}: {name}", "\n".join(lines)
@@ -116,14 +116,14 @@ def _indented(text: object) -> str:
     return f"  {for_log(str(text))}"
 
 
-def receipt_lacks(told: Mapping[str, object]) -> tuple[str, ...]:
+def receipt_lacks(outcome: Mapping[str, object]) -> tuple[str, ...]:
     """The lacks of the receipt of a complete delivery, as clauses."""
-    return tuple(words for name, words in _RECEIPT.items() if told.get(name) in ("failed", "refused"))
+    return tuple(text for name, text in _RECEIPT.items() if outcome.get(name) in ("failed", "refused"))
 
 
-def receipt_again(told: Mapping[str, object]) -> bool:
+def receipt_again(outcome: Mapping[str, object]) -> bool:
     """Whether something that the receipt lacks is worth another try; what the logs do not prove is not."""
-    return any(told.get(name) == "failed" for name in _RECEIPT)
+    return any(outcome.get(name) == "failed" for name in _RECEIPT)
 
 
 def receipt_again_after(n_tries: int) -> float:

@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Any, Final, Literal
 
 from upload_client.core.closing import Closed
-from upload_client.core.files import OTHER_TYPE, TYPE_WORDS, TransferType
+from upload_client.core.files import OTHER_TYPE, TYPE_NAMES, TransferType
 from upload_client.core.hand_over import HandOver
 from upload_client.core.history import DeliveryHistory, Life
 from upload_client.core.lease import GRACE, LockBody
@@ -123,8 +123,8 @@ class LockSeen:
     @property
     def clock_ahead(self) -> float | None:
         """Seconds by which its writer's clock is ahead: as it says, whose times may be the store's."""
-        said = None if self.body is None else self.body.clock_ahead
-        return self.skew if said is None else said
+        ahead = None if self.body is None else self.body.clock_ahead
+        return self.skew if ahead is None else ahead
 
     @property
     def seconds_left(self) -> float:
@@ -414,11 +414,11 @@ def status_of(
 
 def with_landing(status: DeliveryStatus, found: LandingSeen) -> DeliveryStatus:
     """The status of a complete delivery, and what else its landing place tells."""
-    said = "".join(f"; {n:,} {words}" for n, words in _beside(found))
+    found_there = "".join(f"; {n:,} {text}" for n, text in _beside(found))
     return replace(
         status,
         landing=found,
-        headline=status.headline + said,
+        headline=status.headline + found_there,
         problems=_in_order((*_problems_of_landing(found), *status.problems)),
     )
 
@@ -444,11 +444,11 @@ def _problems_of_landing(found: LandingSeen) -> Iterator[Notice]:
     verify = (
         "`upload-client verify RECEIPT --online` names all, and tells whether the content is another one."
     )
-    for kind, severity, words, todo in _OF_LANDING:
+    for kind, severity, text, todo in _OF_LANDING:
         if n := getattr(found, kind):
             named = found.named[kind]
             more = f" and {n - len(named):,} more" if n > len(named) else ""
-            what = f"{counted(n, 'object')} {words}: {', '.join(map(for_log, named))}{more}"
+            what = f"{counted(n, 'object')} {text}: {', '.join(map(for_log, named))}{more}"
             yield Notice(severity, f"objects_{kind}", what, f"{todo} {verify}")
 
 
@@ -576,8 +576,8 @@ def _validator(
 ) -> tuple[ValidatorStatus | None, float]:
     """The validator that serves the last run, and the seconds by which its times are ahead."""
     serving = [] if history is None or life is None else history.validators_of(life.epoch)
-    told = [_validator_status(each, len(serving), seen) for each in serving]
-    return max(told, key=lambda each: _concern(each[0]), default=(None, 0.0))
+    statuses = [_validator_status(each, len(serving), seen) for each in serving]
+    return max(statuses, key=lambda each: _concern(each[0]), default=(None, 0.0))
 
 
 def _concern(validator: ValidatorStatus) -> tuple[int, float]:
@@ -669,8 +669,8 @@ def _headline(status: DeliveryStatus) -> str:
     name = f"{status.dataset}/{status.delivery_id} ({status.transfer_type})"
     judged = f"{files['valid']:,} of {counted(files['total'], 'file')} valid"
     rest = [
-        f"{files[state]:,} {words}"
-        for state, words in (
+        f"{files[state]:,} {text}"
+        for state, text in (
             ("invalid", "invalid"),
             ("done", "not judged"),
             ("failed", "not transferred"),
@@ -737,15 +737,15 @@ def _problems(status: DeliveryStatus, seen: Evidence) -> Iterator[Notice]:
         yield Notice(
             "warning",
             "other_type_at_work",
-            f"agent {lock.agent_id} is sending {TYPE_WORDS[OTHER_TYPE[status.transfer_type]]}, which shares"
-            f" a lock with {TYPE_WORDS[status.transfer_type]}",
+            f"agent {lock.agent_id} is sending {TYPE_NAMES[OTHER_TYPE[status.transfer_type]]}, which shares"
+            f" a lock with {TYPE_NAMES[status.transfer_type]}",
             "Wait until it has ended.",
         )
     if run is not None:
         yield from _problems_of_run(run, phase)
     if validator is not None and phase in {Phase.TRANSFERRING, Phase.WAITING} and files["done"]:
         yield from _problems_of_validator(validator)
-    for state, code, words in (
+    for state, code, text in (
         ("invalid", "invalid_files", "judged invalid"),
         ("failed", "failed_files", "not transferred"),
     ):
@@ -754,7 +754,7 @@ def _problems(status: DeliveryStatus, seen: Evidence) -> Iterator[Notice]:
             more = f", and {counted(len(kinds) - 1, 'other reason')}" if len(kinds) > 1 else ""
             most = kinds[0]
             why = f"{most.reason}{f' ({most.n:,})' if more else ''}{more}"
-            yield Notice("warning", code, f"{_files(files[state])} {words}: {why}", most.todo)
+            yield Notice("warning", code, f"{_files(files[state])} {text}: {why}", most.todo)
     if phase is Phase.ENDED and not any(files[state] for state in ("ready", "failed", "done", "invalid")):
         yield Notice("warning", "no_receipt", "all files are judged valid, but there is no receipt", _GO_ON)
     if phase is Phase.ENDED and files["done"]:

@@ -333,7 +333,7 @@ class StoreProfile:
     def encode(self) -> bytes:
         """The profile as it is written down: one object of JSON."""
         observed = {one.value: self.observed[one].value for one in Observation if one in self.observed}
-        told = {
+        fields = {
             "kind": "store-profile",
             "version": _VERSION,
             "endpoint": self.endpoint,
@@ -341,7 +341,7 @@ class StoreProfile:
             "probed_at": self.probed_at,
             "observed": observed,
         }
-        return (json.dumps(told, indent=1) + "\n").encode("ascii")
+        return (json.dumps(fields, indent=1) + "\n").encode("ascii")
 
     @classmethod
     def decode(cls, body: bytes) -> StoreProfile | None:
@@ -350,17 +350,17 @@ class StoreProfile:
         Names that are not known here are passed over: a later version may have made more trials.
         """
         try:
-            told: Any = json.loads(body) if len(body) <= MAX_BODY else None
+            document: Any = json.loads(body) if len(body) <= MAX_BODY else None
         except (ValueError, RecursionError):
             return None
         if (
-            not isinstance(told, dict)
-            or told.get("kind") != "store-profile"
-            or told.get("version") != _VERSION
+            not isinstance(document, dict)
+            or document.get("kind") != "store-profile"
+            or document.get("version") != _VERSION
         ):
             return None
-        texts = [told.get(name) for name in ("endpoint", "server", "probed_at")]
-        observed = told.get("observed")
+        texts = [document.get(name) for name in ("endpoint", "server", "probed_at")]
+        observed = document.get("observed")
         if not all(isinstance(text, str) and len(text) <= 1000 for text in texts) or not isinstance(
             observed, dict
         ):

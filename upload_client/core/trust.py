@@ -150,12 +150,12 @@ def _program(command: object) -> str | None:
     """The program of a command; empty where there is no command."""
     if isinstance(command, str):
         try:
-            words = shlex.split(command, posix=not _DRIVE.match(command))
+            arguments = shlex.split(command, posix=not _DRIVE.match(command))
         except ValueError:
             return None
     else:
-        words = [str(word) for word in command] if isinstance(command, list | tuple) else [""]
-    return words[0].strip('"') if words else None
+        arguments = [str(argument) for argument in command] if isinstance(command, list | tuple) else [""]
+    return arguments[0].strip('"') if arguments else None
 
 
 def _shown(text: str) -> str:
@@ -164,8 +164,8 @@ def _shown(text: str) -> str:
 
 
 def _ask(setting: str, what: str, value: object) -> Ask:
-    said = json.dumps([setting, value], sort_keys=True, ensure_ascii=True, default=str)
-    return Ask(setting, what, hashlib.sha256(said.encode()).hexdigest())
+    text = json.dumps([setting, value], sort_keys=True, ensure_ascii=True, default=str)
+    return Ask(setting, what, hashlib.sha256(text.encode()).hexdigest())
 
 
 _AWS: Final = re.compile(

@@ -12,12 +12,12 @@ from functools import cached_property
 from typing import Any, ClassVar, Final, NamedTuple, TypeVar
 
 from upload_client.core.columns import (
+    CategoryColumn,
     ChecksumColumn,
     DigestColumn,
     Shared,
     TextColumn,
     TimeColumn,
-    WordColumn,
 )
 from upload_client.core.opened import opened_as_written
 from upload_client.core.values import value
@@ -592,7 +592,7 @@ class Logged(NamedTuple):
     uploads: UploadTable
     transferred_at: TimeColumn
     judged_at: TimeColumn
-    opened: WordColumn
+    opened: CategoryColumn
 
 
 def _have_etags(packed: bytes, etags: Sequence[str]) -> bool:

@@ -52,7 +52,7 @@ _EARLIER = Ruling("ignore", "it is about an earlier upload")
 _SAME = Ruling("ignore", "it was said before")
 
 
-def heard(segment: Segment, epoch: int) -> bool:
+def is_for(segment: Segment, epoch: int) -> bool:
     """Whether the client of `epoch` has to hear the verdicts in a segment of the validator log.
 
     They count whichever client the validator served, but not if the validator had lost its log when it wrote
@@ -117,8 +117,8 @@ def _unable(verdict: Verdict, ask: int, errors: int) -> Ruling:
     # One answer to each announcement: two validators may both have been unable.
     if verdict.ask != ask or errors > len(ASK_AGAIN_AFTER):
         return _SAME
-    said = verdict.message.removeprefix("it could not be judged: ")  # once is enough
-    message = f"not judged: {said}" if said else "not judged"
+    reason = verdict.message.removeprefix("it could not be judged: ")  # once is enough
+    message = f"not judged: {reason}" if reason else "not judged"
     if verdict.code == FileCode.UNABLE:  # as it will be in two minutes
         return Ruling("unjudged", message, code=FileCode.UNABLE)
     if errors == len(ASK_AGAIN_AFTER):

@@ -30,7 +30,7 @@ from upload_client.core.text import counted
 from upload_client.delivery import progress
 from upload_client.delivery.final_check import abort_unfinished, not_in_place
 from upload_client.delivery.loop import CLOSE_TIMEOUT, receive_outcomes, save_checkpoint
-from upload_client.delivery.outcome import Outcome, exit_code_of, headline, hint_of, in_words
+from upload_client.delivery.outcome import Outcome, exit_code_of, headline, hint_of, reason_of
 from upload_client.delivery.run import ConnectedRun, Run, versions
 from upload_client.errors import (
     DeliveryError,
@@ -66,7 +66,7 @@ def complete(connected: ConnectedRun) -> None:
 
     def look() -> None:
         connected.run.check_stop()
-        connected.say_alive()
+        connected.append_keepalive()
 
     connected.run.notify(Phase("finishing"))
     with checking(look):
@@ -138,7 +138,7 @@ def write_receipt(connected: ConnectedRun) -> None:
         connected.receipt_sha256 = put_receipt(places.control, key, copy.of(lines), connected.writing)
     connected.receipt, connected.receipt_file = key, copy.path
     if copy.error is not None:
-        _tell_of_no_file(connected, key, copy.error)
+        _warn_of_no_file(connected, key, copy.error)
 
 
 def _finish_log(connected: ConnectedRun) -> None:
@@ -180,7 +180,7 @@ def fetch_receipt(connected: ConnectedRun, key: str) -> bool:
             connected.places.control, key, run.output_dir
         )
     except OSError as error:
-        _tell_of_no_file(connected, key, error)
+        _warn_of_no_file(connected, key, error)
     except NoReceipt:
         return False
     except (StoreError, UsageError) as error:
@@ -189,7 +189,7 @@ def fetch_receipt(connected: ConnectedRun, key: str) -> bool:
     return True
 
 
-def _tell_of_no_file(connected: ConnectedRun, key: str, error: OSError) -> None:
+def _warn_of_no_file(connected: ConnectedRun, key: str, error: OSError) -> None:
     connected.run.message(
         f"the receipt could not be written to {connected.run.output_dir}: {error.strerror}; it is in the"
         f" control bucket, {key}",
@@ -229,7 +229,7 @@ def end(run: Run, error: BaseException | None, *, crashed: bool, complete: bool 
     if complete:
         run.move("all_judged")
     run.move("crash" if crashed else "quit")
-    _tell_outcome(run, error)
+    _notify_outcome(run, error)
     with contextlib.suppress(OSError):
         run.reporter.close()
 
@@ -291,7 +291,7 @@ def _last_record(
     run: Run, error: BaseException | None, *, crashed: bool, complete: bool = False
 ) -> records.Record:
     """The last word of this run in its log."""
-    why = in_words(error) if error is not None else "complete" if complete else run.state
+    why = reason_of(error) if error is not None else "complete" if complete else run.state
     code = error.code if isinstance(error, DeliveryError) else None
     return (records.Crash if crashed else records.Stop)(run.now(), why, code)
 
@@ -303,7 +303,7 @@ def _timeout(error: BaseException | None) -> float:
     return _HURRIED_CLOSE if isinstance(error, Interrupted) else CLOSE_TIMEOUT
 
 
-def _tell_outcome(run: Run, error: BaseException | None) -> None:
+def _notify_outcome(run: Run, error: BaseException | None) -> None:
     """Write the state, and make and tell the outcome."""
     connected = run.connected
     counts: dict[State, int] = dict.fromkeys(STATES, 0) if connected is None else connected.ledger.counts()

@@ -114,13 +114,13 @@ def update(connected: ConnectedRun) -> bool:
     connected.check_ownership()
     receive_outcomes(connected)
     receive_verdicts(connected)
-    _heed_word_on_index(connected)
+    _check_verdict_on_index(connected)
     _announce_again(connected)
     _notice_what_is_passed_over(connected)
     run, ledger = connected.run, connected.ledger
     now = run.clock.monotonic()
-    if now - connected.told_at >= _PROGRESS_EVERY:
-        connected.told_at = now
+    if now - connected.progress_at >= _PROGRESS_EVERY:
+        connected.progress_at = now
         connected.notify_progress()
         run.notice_clock()
         _notice_standstill(connected, now)
@@ -143,7 +143,7 @@ def update(connected: ConnectedRun) -> bool:
             connected.lock.refresh()
         raise
     save_checkpoint(connected, _CHECKPOINT_EVERY)
-    connected.say_alive()
+    connected.append_keepalive()
     return False
 
 
@@ -218,7 +218,7 @@ def receive_verdicts(connected: ConnectedRun) -> None:
     now = run.clock.monotonic()
     for shard, segment in connected.validation.listen():
         connected.history.add_validator(segment, shard)
-        if not verdicts.heard(segment, epoch):
+        if not verdicts.is_for(segment, epoch):
             continue
         if segment.n_ignored and run.strange.admits("segments of the validator's log with such lines"):
             run.message(
@@ -237,7 +237,7 @@ def receive_verdicts(connected: ConnectedRun) -> None:
                 connected.notify_file(row)
 
 
-def _heed_word_on_index(connected: ConnectedRun) -> None:
+def _check_verdict_on_index(connected: ConnectedRun) -> None:
     """Raise `PipelineRefused` where the files together are not the delivery that was agreed on."""
     if (refused := connected.validation.index_refused) is not None:
         code = refused.code or "not_expected"

@@ -13,7 +13,7 @@ from upload_client.errors import DeliveryClosed, DeliveryError, Interrupted, Not
 from upload_client.support.own_limits import advice, lack
 from upload_client.support.secrets import without_secrets
 
-__all__ = ["Outcome", "cut_short", "exit_code_of", "headline", "hint_of", "in_words"]
+__all__ = ["Outcome", "cut_short", "exit_code_of", "headline", "hint_of", "reason_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +61,7 @@ def exit_code_of(error: BaseException | None, counts: Mapping[State, int]) -> Ex
     return ExitCode(error.exit_code) if isinstance(error, DeliveryError) else ExitCode.UNEXPECTED
 
 
-def in_words(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
     """The sentence of an error; the words of others without secrets."""
     return str(error) if isinstance(error, DeliveryError) else lack(error) or without_secrets(str(error))
 
@@ -82,8 +82,8 @@ def headline(counts: Mapping[State, int], error: BaseException | None) -> str:
     if isinstance(error, NothingToDoError):
         return f"nothing to do: {judged}"
     if error is not None:
-        said = in_words(error)
-        return f"{judged}; {said}" if n else said
+        reason = reason_of(error)
+        return f"{judged}; {reason}" if n else reason
     rest = {
         "invalid": counts["invalid"],
         "not judged": counts["done"],

@@ -227,11 +227,11 @@ class _Survey:
         if not rows:
             return
         own_sizes, mtimes_ns = self._all_local(keys)
-        said, own = array("q", taken(self._sizes, rows)), array("q", own_sizes)
+        of_index, own = array("q", taken(self._sizes, rows)), array("q", own_sizes)
         put(self._sizes, rows, own)
         same = own_sizes
-        if said != own:  # of most lists it is the same, or nothing
-            same = [size if to_be in (-1, size) else -1 for to_be, size in zip(said, own, strict=True)]
+        if of_index != own:  # of most lists it is the same, or nothing
+            same = [size if to_be in (-1, size) else -1 for to_be, size in zip(of_index, own, strict=True)]
         settled = place_valid(self._ledger, rows, self._history, (sizes, etags), (same, mtimes_ns))
         if all(settled):
             put(self._reasons, rows, bytes((_VALID,)) * len(rows))
@@ -261,8 +261,8 @@ class _Survey:
             found = repeat_while_lost(lambda: self._landing.head(relpath))
             head = GONE
             if found is not None:
-                said = found.crc32 if self.landed_crc32 else None
-                head = Landed(found.size, found.etag, said, found.version_id)
+                crc32 = found.crc32 if self.landed_crc32 else None
+                head = Landed(found.size, found.etag, crc32, found.version_id)
             if head.crc32 is None:
                 return local, head, "", None  # it will be sent, whatever the file's checksum is
         return local, head, *self._checksums(relpath, dict(self._digests(row)))
@@ -346,10 +346,10 @@ class _Survey:
                 found = self._root.bucket.head(relpath)
             except StoreError:
                 return "", None
-            if found is None or any(digests.get(name, said) != said for name, said in found.digests):
+            if found is None or any(digests.get(name, stated) != stated for name, stated in found.digests):
                 return "", None
-            said = dict(found.digests).get("sha256") if self._sha256 else None
-            return found.crc32 or "", None if said is None else said.hex()
+            stated = dict(found.digests).get("sha256") if self._sha256 else None
+            return found.crc32 or "", None if stated is None else stated.hex()
         crc, offset = 0, 0
         others = Digests({*digests, "sha256"} if self._sha256 else digests)
         try:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["bytes_before", "frame", "health", "problems", "progress"]
 
-FILES_TOLD = 24
+MAX_FILES_SHOWN = 24
 """Files on their way that are told of: as many as a high terminal can show."""
 
 
@@ -55,7 +55,7 @@ def progress(
         files_sent: brought over by this run.
         seconds: since it began.
     """
-    done, kept, files = (0, 0, ()) if engine is None else engine.progress(FILES_TOLD)
+    done, kept, files = (0, 0, ()) if engine is None else engine.progress(MAX_FILES_SHOWN)
     return Progress(
         counts=ledger.counts(),
         bytes_sent=0 if engine is None else engine.bytes_sent,

@@ -194,7 +194,7 @@ class Run:
         return Patience(
             self.settings.patience,
             self.waits,
-            tell=lambda text: self.message(text, "warning", MessageCode.NOT_REACHABLE),
+            notify=lambda text: self.message(text, "warning", MessageCode.NOT_REACHABLE),
             meanwhile=look,
         )
 
@@ -277,8 +277,8 @@ class ConnectedRun:
         header: under which this run's own records are folded into it.
         checkpoint_at: segments in all logs together that the last checkpoint covers.
         announce: rows that are done and await a verdict of which nobody has been asked in this run.
-        said_at: when the log was last written to, by the monotonic clock.
-        told_at: when progress was last told, the same.
+        appended_at: when the log was last written to, by the monotonic clock.
+        progress_at: when progress was last reported, the same.
         bytes_before: bytes of the files that were in place before this run.
         index_was_refused: whether the last index that was judged as a whole, an earlier run's, was not the
             delivery that was agreed on; then this run's has to be.
@@ -304,12 +304,12 @@ class ConnectedRun:
     ledger: FileLedger
     plan: Plan
     announce: deque[int]
-    said_at: float
+    appended_at: float
     standstill: Standstill
     bytes_before: int
     index_was_refused: bool = False
     asks_of_index: bool = False
-    told_at: float = -math.inf
+    progress_at: float = -math.inf
     engine: TransferEngine | ExecutorEngine | None = None
     index: IndexNamed | None = None
     receipt: str | None = None
@@ -338,11 +338,11 @@ class ConnectedRun:
             if any(type(line) is records.Transferred for line in lines):
                 self.announced_in = None
             self.history.add_client(segments.Segment(self.header, segments.Records(lines), ""))
-            self.said_at = self.run.clock.monotonic()
+            self.appended_at = self.run.clock.monotonic()
 
-    def say_alive(self) -> None:
+    def append_keepalive(self) -> None:
         """Tell the log that this run is at work, where nothing was written to it for so long."""
-        if self.run.clock.monotonic() - self.said_at >= records.KEEPALIVE_SECONDS:
+        if self.run.clock.monotonic() - self.appended_at >= records.KEEPALIVE_SECONDS:
             self.append([records.Keepalive(self.run.now())])
 
     def patiently(self, ask: Callable[[], T]) -> T:

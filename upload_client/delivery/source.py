@@ -157,7 +157,7 @@ class Source:
         given = self._given
         if given is None or isinstance(given, str | Path):
             path = None if given is None else Path(given)
-            index = take(place, path, self._choice, tell=self.notes.append, listing=listing)
+            index = take(place, path, self._choice, notify=self.notes.append, listing=listing)
         else:
             if not isinstance(given, Files):
                 from upload_client.index.given import as_frame  # noqa: PLC0415 - imports pandas
@@ -171,14 +171,14 @@ class Source:
 
     def _check(self, source: Path | Mapping[str, int], prefix: str = "") -> None:
         self.index = check_index(self._unchecked, source, prefix=prefix, choice=self._choice)
-        self.warnings = [(MessageCode.NAMES_ALIKE, told) for told in self.index.warnings]
+        self.warnings = [(MessageCode.NAMES_ALIKE, warning) for warning in self.index.warnings]
         folder = source if isinstance(source, Path) else None
         if folder is not None:
             self.index = with_promised(self.index, folder, follow=self._choice.symlinks == "follow")
-        if told := sentence(notice(self._unchecked, folder)):
-            self.warnings.append((MessageCode.ACCIDENT, WARNING + told))
-        if told := growing(self._unchecked):
-            self.warnings.append((MessageCode.GROWING, told))
+        if warning := sentence(notice(self._unchecked, folder)):
+            self.warnings.append((MessageCode.ACCIDENT, WARNING + warning))
+        if warning := growing(self._unchecked):
+            self.warnings.append((MessageCode.GROWING, warning))
 
     def _before_paths(self) -> str:
         """The prefix that makes a relative path the path a person would use."""

@@ -75,7 +75,7 @@ _log = logging.getLogger(__name__)
 _CONNECTIONS = 64  # of boto3, where the number of requests at once is found out
 _UNASKED = 5.0
 """Seconds to wait for a validator that is not asked to come, before it is told that there is none yet."""
-_TOLD_EVERY = 15.0  # seconds between two sentences that a long listing goes on
+_LISTING_NOTICE_SECONDS = 15.0  # seconds between two sentences that a long listing goes on
 _LOOKS = 16  # checksums asked for at once, likewise
 _BATCHES_SLOWER = (
     6  # times as long as usual nothing may be heard of an executor: it tells of whole batches only
@@ -172,13 +172,13 @@ def survey(run: Run, epoch: int, check: Callable[[], None] | None = None) -> Sur
     rows = source.rows()
     folded = run.patience(lambda: read_logs(places.control, places.layout, rows, run.waits))
 
-    told_at = run.clock.monotonic()
+    noticed_at = run.clock.monotonic()
 
     def listed(n: int) -> None:
-        nonlocal told_at
+        nonlocal noticed_at
         now = run.clock.monotonic()
-        if now - told_at >= _TOLD_EVERY:
-            told_at = now
+        if now - noticed_at >= _LISTING_NOTICE_SECONDS:
+            noticed_at = now
             so_far = f"listing the landing bucket: {counted(n, 'object')} so far"
             run.message(so_far, "info", MessageCode.LISTING)
 
@@ -197,7 +197,7 @@ def survey(run: Run, epoch: int, check: Callable[[], None] | None = None) -> Sur
             digests=source.digests,
             size_to_be=source.size_to_be,
             sha256=places.settings.digest == "sha256",
-            landed_crc32=lambda: _says_what_it_verified(run),
+            landed_crc32=lambda: _verifies_checksums(run),
             check=check or run.check_stop,
             listed=listed,
         )
@@ -206,7 +206,7 @@ def survey(run: Run, epoch: int, check: Callable[[], None] | None = None) -> Sur
     return run.patience(look)
 
 
-def _says_what_it_verified(run: Run) -> bool:
+def _verifies_checksums(run: Run) -> bool:
     """Whether a CRC32 that the store says of an object is one that it has computed itself."""
     settle_store(run)
     return run.store is None or run.store.verification != "read-back"
@@ -243,11 +243,11 @@ def connect(run: Run) -> None:
     _ask_ahead(run, places, lock.epoch)
     run.notice_clock()
     run.notify(Phase("planning"))
-    with _telling_of_life(run, writer) as look:
+    with _keeping_alive(run, writer) as look:
         found = survey(run, lock.epoch, look)
         writer.check_owner(found.logs.history.last_client)
         run.connected = connected = _connected(run, lock, writer, chain, found)
-        _tell(connected)
+        _notify_start(connected)
         if connected.ledger.all_valid:
             settle_store(run)  # the receipt says it
             _see_to_the_receipt(connected)
@@ -258,20 +258,20 @@ def connect(run: Run) -> None:
 
 
 @contextlib.contextmanager
-def _telling_of_life(run: Run, writer: LogWriter) -> Iterator[Callable[[], None]]:
+def _keeping_alive(run: Run, writer: LogWriter) -> Iterator[Callable[[], None]]:
     """Within this, tell the log now and then that the run is at work; what is given looks whether it is due.
 
     To read files whose times have changed can take hours, and validators that come by themselves are there
     since the fence: they leave a client of whom they hear nothing, and tell the receiver so.
     """
-    said_at = run.clock.monotonic()
+    appended_at = run.clock.monotonic()
 
     def look() -> None:
-        nonlocal said_at
+        nonlocal appended_at
         run.check_stop()
         now = run.clock.monotonic()
-        if now - said_at >= records.KEEPALIVE_SECONDS:
-            said_at = now
+        if now - appended_at >= records.KEEPALIVE_SECONDS:
+            appended_at = now
             writer.append(records.Keepalive(run.now()))
             writer.start()
 
@@ -439,14 +439,14 @@ def _connected(run: Run, lock: Lock, writer: LogWriter, chain: LogChain, found: 
         plan=found.plan,
         announce=deque(found.plan.announced),
         n_uploads=found.plan.n_found,
-        said_at=run.clock.monotonic(),
+        appended_at=run.clock.monotonic(),
         standstill=Standstill(settings.standstill * slower),
         bytes_before=progress.bytes_before(found.plan),
         index_was_refused=found.logs.history.index_refused,
     )
 
 
-def _tell(connected: ConnectedRun) -> None:
+def _notify_start(connected: ConnectedRun) -> None:
     run, plan, source = connected.run, connected.plan, connected.run.source
     for note in source.notes:
         run.message(note, "info", MessageCode.INDEX_READ)
@@ -464,7 +464,7 @@ def _tell(connected: ConnectedRun) -> None:
             resumed=len(connected.history) > 0,
         )
     )
-    _tell_of_other_expectations(connected)
+    _warn_of_other_expectations(connected)
     run.notify(
         Planned(
             counts={reason.value: n for reason, n in plan.reasons.items()},
@@ -475,7 +475,7 @@ def _tell(connected: ConnectedRun) -> None:
     )
 
 
-def _tell_of_other_expectations(connected: ConnectedRun) -> None:
+def _warn_of_other_expectations(connected: ConnectedRun) -> None:
     """Say where files were judged by another document than the receiver's is now: their verdicts stand."""
     run, places, history = connected.run, connected.places, connected.history
     are_ok = bytes(map(history.is_ok, range(len(connected.ledger))))

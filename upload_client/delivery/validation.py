@@ -107,8 +107,8 @@ class Validation:
     @property
     def index_refused(self) -> IndexJudged | None:
         """The judgement of the first that calls this client's index another delivery than was agreed on."""
-        said = [shard.watch.index for shard in self._shards]
-        return next((word for word in said if word is not None and word.problems), None)
+        judged = [shard.watch.index for shard in self._shards]
+        return next((one for one in judged if one is not None and one.problems), None)
 
     def awaits_judgement_of_index(self, *, must: bool, asked: bool) -> bool:
         """Whether one of them is still to say something of this client's index as a whole.
@@ -275,7 +275,7 @@ class _Shard:
             watch.polled(reader.polls_ok_at)
         segments = reader.update()
         for segment in segments:
-            watch.hear(segment)
+            watch.receive(segment)
         return segments
 
     def keep(self) -> None:

@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 _LOOKS = 20  # in the time after which it ends
 _LONGEST_PAUSE = 15.0  # seconds between two looks
 _ENDING = 15.0  # seconds for the end in order
-_SAYING = 2.0  # seconds for its last words
+_LAST_MESSAGE_SECONDS = 2.0  # seconds for its last words
 
 
 @contextlib.contextmanager
@@ -82,13 +82,13 @@ def _end(run: Run | None, frame: FrameType, seconds: float) -> None:
         error = NoProgress(why_stuck(list(_files(frame)), seconds))
         stack = "".join(traceback.format_stack(frame))
         # What it is stuck in may be the log: then nobody else can write there either.
-        _try_for(_SAYING, lambda: _log.error("%s\n%s", error, stack))
+        _try_for(_LAST_MESSAGE_SECONDS, lambda: _log.error("%s\n%s", error, stack))
         if run is not None:
             run.reporter = _Nobody()  # whoever is told may be what it is stuck in
             _try_for(_ENDING, lambda: end(run, error, crashed=False))
-        said = f"error: {for_terminal(f'{error}. {error.hint}')}\n".encode()
-        if not _try_for(_SAYING, lambda: os.write(2, said)):
-            os.write(2, said)
+        message = f"error: {for_terminal(f'{error}. {error.hint}')}\n".encode()
+        if not _try_for(_LAST_MESSAGE_SECONDS, lambda: os.write(2, message)):
+            os.write(2, message)
     finally:
         os._exit(int(NoProgress.exit_code))
 

@@ -14,7 +14,7 @@ from importlib.metadata import entry_points
 from typing import Any, BinaryIO, cast
 
 from upload_client.core.text import for_log
-from upload_client.expectations.findings import Findings, NotOpened, Undecided, in_words
+from upload_client.expectations.findings import Findings, NotOpened, Undecided, reason_of
 from upload_client.expectations.model import Custom
 from upload_client.expectations.packaging import Part
 from upload_client.expectations.packed import Budget, Unpacked
@@ -104,7 +104,7 @@ def judge(
     except Exception as error:  # noqa: BLE001 — whatever a library raises means that it does not open
         if "MemoryError" in type(error).__name__ or isinstance(error.__cause__, MemoryError):
             raise MemoryError from None  # numpy and pyarrow have their own
-        findings.add("", for_log(f"it does not open as {name}: {in_words(error)}", _MAX_WHY))
+        findings.add("", for_log(f"it does not open as {name}: {reason_of(error)}", _MAX_WHY))
     return findings
 
 

@@ -138,7 +138,9 @@ def _translated(
 
 def _problems(error: ValidationError, root: yaml.Node, keys: Iterable[str] | None = None) -> Iterator[str]:
     for problem in error.errors(include_url=False)[: yaml_document.SHOWN]:
-        yield f"{place(root, problem['loc'])}: {_says(problem, _KEYS if keys is None else keys)}"[:_MAX_TEXT]
+        yield f"{place(root, problem['loc'])}: {_mistake(problem, _KEYS if keys is None else keys)}"[
+            :_MAX_TEXT
+        ]
 
 
 def _schema_problems(expectations: Expectations, root: yaml.Node, budget: Budget) -> Iterator[str]:
@@ -156,19 +158,19 @@ def _schema_problems(expectations: Expectations, root: yaml.Node, budget: Budget
                 yield f"{where}: it is no JSON Schema: {reason}"[:_MAX_TEXT]
 
 
-def _says(problem: Any, keys: Iterable[str]) -> str:  # noqa: ANN401 — pydantic's own mapping
+def _mistake(problem: Any, keys: Iterable[str]) -> str:  # noqa: ANN401 — pydantic's own mapping
     kind = problem["type"]
     if kind == "union_tag_not_found":
         return "'format' is missing"
     if kind == "union_tag_invalid":
         expected = problem["ctx"]["expected_tags"].replace("'", "")
         return f"there is no format {problem['ctx']['tag']!r}; there are {expected}"
-    said = yaml_document.says(problem, keys)
+    text = yaml_document.problem_text(problem, keys)
     if kind in {"extra_forbidden", "missing"}:
-        return said
+        return text
     given = problem.get("input")
     shown = f" (it is {str(given)[:40]!r})" if isinstance(given, (str, int, float, bool)) else ""
-    return said + (shown if not kind.startswith("value_error") else "")
+    return text + (shown if not kind.startswith("value_error") else "")
 
 
 def _keys(model: type[BaseModel]) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from upload_client.core.text import for_log
 
-__all__ = ["Findings", "LibraryMissing", "NotOpened", "Unable", "Undecided", "in_words", "shown"]
+__all__ = ["Findings", "LibraryMissing", "NotOpened", "Unable", "Undecided", "reason_of", "shown"]
 
 MAX_SENTENCES = 10
 MAX_SENTENCE = 240
@@ -53,12 +53,12 @@ class Findings:
         return "; ".join(self.sentences) + (f"; and {more:,} more" if more else "")
 
 
-def in_words(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """Say what a library has raised about a file, by its own message."""
-    said = str(error)
-    if said and not isinstance(error, _OF_PROGRAMS):
-        return said
-    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+    text = str(error)
+    if text and not isinstance(error, _OF_PROGRAMS):
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def shown(value: object) -> str:

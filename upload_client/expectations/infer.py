@@ -20,7 +20,7 @@ from upload_client.errors import UsageError
 from upload_client.expectations.content import LIBRARIES, is_installed, judge
 from upload_client.expectations.document import InvalidExpectations, load
 from upload_client.expectations.expected import Expected
-from upload_client.expectations.findings import NotOpened, Undecided, in_words
+from upload_client.expectations.findings import NotOpened, Undecided, reason_of
 from upload_client.expectations.lines import flow, scalar
 from upload_client.expectations.packaging import Part, is_chunk, metadata_places, packaging_of, part_of
 from upload_client.expectations.seen import SEEN, Seen, ZarrSeen
@@ -114,14 +114,14 @@ def infer(
     if not sample:
         raise UsageError("there is no file in the sample", hint="Name a folder with files as they should be.")
     groups: dict[str, list[tuple[str, int]]] = {}
-    told = on_progress or (lambda _: None)
+    report = on_progress or (lambda _: None)
     of_zarr = [(path, size) for path, size in sample if _ZARR in path]
     for path, size in sample:
         if _ZARR not in path:
             groups.setdefault(_suffix(path), []).append((path, size))
     problems: list[str] = []
     drafts = [_draft_of_zarr(root, of_zarr, problems)] if of_zarr else []
-    told(len(of_zarr))
+    report(len(of_zarr))
     plain: list[tuple[str, int]] = []
     for suffix, group in sorted(groups.items()):
         if not suffix:
@@ -130,10 +130,10 @@ def infer(
         kind = _FORMATS.get(suffix.removesuffix(".gz"))
         if kind is None and _FORMATS.get(suffix.lower().removesuffix(".gz")) is None:
             opens = any(opener(path) is not None or packaging_of(path) for path, _ in group)
-            told(len(group))
+            report(len(group))
             drafts.append(_Draft(suffix, [f"*.{suffix}"], group, None, opens=opens))
             continue
-        drafts += _drafts_of(root, suffix, kind, group, problems, told)
+        drafts += _drafts_of(root, suffix, kind, group, problems, report)
     if problems:
         lead = f"{counted(len(problems), 'file')} of the sample cannot be read"
         raise PoorSample("\n  ".join([lead, *problems[:_MAX_NAMED]]))
@@ -202,7 +202,7 @@ def _why_not(path: Path, size: int, opens: Callable[[BinaryIO, int], object] | N
     except (NotOpened, Undecided, ImportError):
         return None  # it may be sound
     except Exception as error:  # noqa: BLE001 — whatever a library raises
-        return f"it does not open: {in_words(error)}"
+        return f"it does not open: {reason_of(error)}"
     return None
 
 
@@ -301,7 +301,7 @@ def _drafts_of(
     kind: str | None,
     files: list[tuple[str, int]],
     problems: list[str],
-    told: Callable[[int], None],
+    report: Callable[[int], None],
 ) -> list[_Draft]:
     """The types that files with one suffix make: one, but for tables that have little in common."""
     lower = suffix.lower().removesuffix(".gz")
@@ -325,8 +325,8 @@ def _drafts_of(
         except OSError as error:
             problems.append(for_terminal(f"{path}: {error.strerror or error}"))
         except Exception as error:  # noqa: BLE001 — whatever a library raises means that it does not open
-            problems.append(for_terminal(f"{path}: {in_words(error)}"[:200]))
-        told(1)
+            problems.append(for_terminal(f"{path}: {reason_of(error)}"[:200]))
+        report(1)
     groups: list[tuple[list[str], Seen]] = []
     for folder, seen in by_folder.items():
         for folders, other in groups:

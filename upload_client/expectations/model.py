@@ -210,7 +210,7 @@ class Constraints(_Mapping):
 
     def rules(self) -> dict[str, Any]:
         """The rules, by our names."""
-        said = {
+        given = {
             "nulls": False if self.required else None,
             "unique": self.unique or None,
             "min": self.minimum,
@@ -222,7 +222,7 @@ class Constraints(_Mapping):
             "values": self.enum,
             "pattern": self.pattern,
         }
-        return {name: rule for name, rule in said.items() if rule is not None}
+        return {name: rule for name, rule in given.items() if rule is not None}
 
 
 class Values(_Mapping):
@@ -561,8 +561,8 @@ class ZarrArray(_Array):
     def all_attributes(self) -> tuple[Entry, ...]:
         """Those expected, and those that have to say how the numbers are scaled."""
         scales = (("scale_factor", self.scale_factor), ("add_offset", self.add_offset))
-        told = (Entry(key=key, type="number", values=(one,)) for key, one in scales if one is not None)
-        return (*self.attributes, *told)
+        stated = (Entry(key=key, type="number", values=(one,)) for key, one in scales if one is not None)
+        return (*self.attributes, *stated)
 
     @field_validator("name")
     @classmethod

@@ -272,10 +272,10 @@ class Unpacked(io.RawIOBase):
         return b""
 
     def _damaged(self, error: Exception) -> Exception:
-        said = str(error)
-        if "emory usage limit" in said or "too much memory" in said:
-            return NotOpened(f"unpacking it takes too much memory: {said}")
-        return ValueError(f"member {self._n:,} is damaged, before byte {self._read:,} of the file: {said}")
+        reason = str(error)
+        if "emory usage limit" in reason or "too much memory" in reason:
+            return NotOpened(f"unpacking it takes too much memory: {reason}")
+        return ValueError(f"member {self._n:,} is damaged, before byte {self._read:,} of the file: {reason}")
 
     def _next_member(self) -> bool:
         """Begin the next member; False where the file is at its end, as it should be."""
@@ -451,7 +451,7 @@ def tar_members(stream: BinaryIO, budget: Budget) -> Iterator[Member]:
     Raises:
         ValueError: it is cut or damaged.
     """
-    name, told_size, sparse, n = "", None, False, 0
+    name, declared_size, sparse, n = "", None, False, 0
     while True:
         budget.spend()
         header = _exactly(stream, 512, "it is cut: the blocks of zeros that end it are missing")
@@ -464,18 +464,18 @@ def tar_members(stream: BinaryIO, budget: Budget) -> Iterator[Member]:
         if kind in b"xgLK":  # what follows says more of the next one
             if size > _MAX_PAX:
                 raise NotOpened(f"header {n:,} has more than {_MAX_PAX:,} bytes")
-            said = _exactly(stream, size, f"it is cut in header {n:,}")
+            body = _exactly(stream, size, f"it is cut in header {n:,}")
             _exactly(stream, -size % 512, f"it is cut in header {n:,}")
             if kind == b"L":
-                name = said.rstrip(b"\0").decode("utf-8", "replace")
+                name = body.rstrip(b"\0").decode("utf-8", "replace")
             elif kind == b"x":
-                told = dict(_pax(said))
-                name = told.get("path", name)
+                fields = dict(_pax(body))
+                name = fields.get("path", name)
                 # GNU tar's manual, "Sparse Formats".
-                sparse = any(key.startswith("GNU.sparse.") for key in told)
-                told_size = int(told["size"]) if told.get("size", "").isdecimal() else None
+                sparse = any(key.startswith("GNU.sparse.") for key in fields)
+                declared_size = int(fields["size"]) if fields.get("size", "").isdecimal() else None
             continue
-        size = size if told_size is None else told_size
+        size = size if declared_size is None else declared_size
         if kind in b"123456":  # links, devices and folders have no content, whatever their headers say
             size = 0
         more = kind == b"S" and header[482]  # GNU's sparse files: where their holes are
@@ -489,7 +489,7 @@ def tar_members(stream: BinaryIO, budget: Budget) -> Iterator[Member]:
         while file.read(_PIECE):
             pass
         _exactly(stream, -size % 512, f"it is cut behind member {n:,}")
-        name, told_size, sparse = "", None, False
+        name, declared_size, sparse = "", None, False
     _exactly(stream, 512, "it is cut: of the blocks of zeros that end it one is missing")
     while piece := stream.read(_PIECE):
         budget.spend()
@@ -527,10 +527,10 @@ def _exactly(stream: BinaryIO, n: int, otherwise: str) -> bytes:
 
 
 def _check_tar_sum(header: bytes, n: int) -> None:
-    said = _tar_number(header[148:156])
+    declared = _tar_number(header[148:156])
     rest = header[:148] + b" " * 8 + header[156:]
     # Some old ones have added up signed bytes.
-    if said not in (sum(rest), sum(byte - 256 * (byte > 127) for byte in rest)):
+    if declared not in (sum(rest), sum(byte - 256 * (byte > 127) for byte in rest)):
         raise ValueError("it does not begin as tar does" if n == 1 else f"header {n:,} is damaged")
 
 
@@ -543,12 +543,12 @@ def _tar_number(field: bytes) -> int:
     return int(text or b"0", 8)
 
 
-def _pax(said: bytes) -> Iterator[tuple[str, str]]:
+def _pax(records: bytes) -> Iterator[tuple[str, str]]:
     """The records of an extended header: ``length key=value`` and a newline."""
-    while said.strip(b"\0"):
-        length, _, _ = said.partition(b" ")
-        if not length.isdigit() or not len(length) + 1 < int(length) <= len(said):
+    while records.strip(b"\0"):
+        length, _, _ = records.partition(b" ")
+        if not length.isdigit() or not len(length) + 1 < int(length) <= len(records):
             raise ValueError("an extended header is damaged")
-        key, _, value = said[len(length) + 1 : int(length) - 1].partition(b"=")
+        key, _, value = records[len(length) + 1 : int(length) - 1].partition(b"=")
         yield key.decode("utf-8", "replace"), value.decode("utf-8", "replace")
-        said = said[int(length) :]
+        records = records[int(length) :]

@@ -31,8 +31,8 @@ def pattern_problem(pattern: str) -> str | None:
     try:
         _compiled(engine, pattern)
     except engine.error as error:
-        said = error.args[0].decode("utf-8", "replace") if error.args else ""
-        return f"{pattern!r} is no regular expression without look-around and back references: {said}"
+        reason = error.args[0].decode("utf-8", "replace") if error.args else ""
+        return f"{pattern!r} is no regular expression without look-around and back references: {reason}"
     except UnicodeEncodeError:
         return f"{pattern!r} is no text"
     return None

@@ -348,7 +348,7 @@ class _Seen:
             return None
         values, rows = np.concatenate(self._pieces), np.concatenate(self._rows)
         # Most often all differ, and in a part of them already: to put that in order is the quickest.
-        some = np.sort(_words(values)[:, 0] if _is_of_words(values) else values)
+        some = np.sort(_as_uint64s(values)[:, 0] if _is_of_uint64s(values) else values)
         if not (some[1:] == some[:-1]).any():
             return None
         del some
@@ -367,14 +367,14 @@ class _Seen:
 
 def _order(values: Array) -> npt.NDArray[np.intp]:
     """The order in which the same values stand beside each other, the earlier first."""
-    return np.lexsort(_words(values).T) if _is_of_words(values) else np.argsort(values, kind="stable")
+    return np.lexsort(_as_uint64s(values).T) if _is_of_uint64s(values) else np.argsort(values, kind="stable")
 
 
-def _is_of_words(values: Array) -> bool:
+def _is_of_uint64s(values: Array) -> bool:
     return values.dtype.kind == "S" and values.dtype.itemsize % 8 == 0
 
 
-def _words(values: Array) -> npt.NDArray[np.uint64]:
+def _as_uint64s(values: Array) -> npt.NDArray[np.uint64]:
     """Bytes as numbers of 64 bits, which are compared in a quarter of the time."""
     width = values.dtype.itemsize // 8
     return np.ascontiguousarray(values).view(np.uint64).reshape(-1, width)

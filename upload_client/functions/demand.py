@@ -27,7 +27,7 @@ from upload_client.functions.data_sync.models import (
     RemoveDataPathsRequest,
 )
 from upload_client.functions.data_sync.paths import LocalPlace, place_of
-from upload_client.functions.errors import told
+from upload_client.functions.errors import mistakes_of
 from upload_client.functions.models import Model
 from upload_client.support.atomic import replacing
 
@@ -259,7 +259,7 @@ class PrepareDemandScaffoldingHandler(
         except DemandError as error:
             raise InvalidRequest(for_log(str(error), 500)) from None
         except ValidationError as error:  # of what is made of it for the next function
-            raise InvalidRequest(f"the execution cannot be made a job: {told(error)}") from None
+            raise InvalidRequest(f"the execution cannot be made a job: {mistakes_of(error)}") from None
         except UnicodeEncodeError:
             raise InvalidRequest(
                 "the execution holds half a character (a lone surrogate), which is no text"

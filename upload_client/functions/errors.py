@@ -25,11 +25,11 @@ __all__ = [
     "Unanswerable",
     "code_of",
     "hint_of",
+    "mistakes_of",
     "sentence_of",
-    "told",
 ]
 
-_MOST_TOLD = 5
+_MOST_CLAUSES = 5
 _OF_PYDANTIC = re.compile(
     r"(?:list|dict|tuple|set|function-[a-z]+|constrained-[a-z]+)\[.*\]|str|int|float|bool"
 )
@@ -70,16 +70,16 @@ class MissingExtra(UsageError):
     hint = install("functions")
 
 
-def told(error: ValidationError) -> str:
+def mistakes_of(error: ValidationError) -> str:
     """The mistakes that pydantic has found, a clause each, without the values: one may be a secret."""
     mistakes = error.errors(include_url=False, include_context=False, include_input=False)
     clauses = []
-    for mistake in mistakes[:_MOST_TOLD]:
+    for mistake in mistakes[:_MOST_CLAUSES]:
         parts = (str(part) for part in mistake["loc"])
         # Of a field that may be one of several things, pydantic names these as well.
         where = for_log(".".join(part for part in parts if not _OF_PYDANTIC.fullmatch(part)), 100)
-        said = mistake["msg"].removeprefix("Value error, ")
-        clauses.append(f"{where}: {said}" if where else said)
+        message = mistake["msg"].removeprefix("Value error, ")
+        clauses.append(f"{where}: {message}" if where else message)
     if more := len(mistakes) - len(clauses):
         clauses.append(f"and {more:,} more")
     return for_log(without_secrets("; ".join(clauses)), 1000)
@@ -90,13 +90,13 @@ def sentence_of(error: BaseException) -> str:
 
     The class of an exception is named where its text alone says too little.
     """
-    said = str(error)
+    text = str(error)
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
-        said = f"{os.fsdecode(error.filename)}: {error.strerror}"
+        text = f"{os.fsdecode(error.filename)}: {error.strerror}"
     own = isinstance(error, DeliveryError | OSError) or type(error) is ValueError
-    if not said or not own:
-        said = type(error).__name__ + (f": {said}" if said else "")
-    return for_log(without_secrets(said), 1000)
+    if not text or not own:
+        text = type(error).__name__ + (f": {text}" if text else "")
+    return for_log(without_secrets(text), 1000)
 
 
 def code_of(error: BaseException) -> str:

@@ -34,13 +34,13 @@ class Model(BaseModel):
             _refuse_mistyped(data, names)
         if not any(value is None for value in data.values()):
             return data
-        said = {names.get(name) for name, value in data.items() if value is not None}
+        given = {names.get(name) for name, value in data.items() if value is not None}
         return {
             name: value
             for name, value in data.items()
             if value is not None
             or (field := names.get(name)) is None
-            or (cls.model_fields[field].is_required() and field not in said)
+            or (cls.model_fields[field].is_required() and field not in given)
         }
 
 

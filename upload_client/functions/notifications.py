@@ -214,7 +214,7 @@ class NotificationRouter(LambdaHandler[NotificationRequest, NotificationResponse
 
     def handle(self, request: NotificationRequest) -> NotificationResponse:
         """Tell them all; a target that cannot be told is a result as well."""
-        results = [self._tell(request.content, given, n) for n, given in enumerate(request.targets)]
+        results = [self._notify(request.content, given, n) for n, given in enumerate(request.targets)]
         failed = sum(not result.success for result in results)
         self.add_count_metric("NotificationsSent", len(results) - failed)
         self.add_count_metric("NotificationsFailed", failed)
@@ -225,7 +225,7 @@ class NotificationRouter(LambdaHandler[NotificationRequest, NotificationResponse
         """The JSON of a response: a target that is null stands there as well."""
         return response.model_dump(mode="json")
 
-    def _tell(self, content: NotificationContent, given: JsonValue, n: int) -> NotifierResult:
+    def _notify(self, content: NotificationContent, given: JsonValue, n: int) -> NotifierResult:
         try:
             target = target_of(given)
             if isinstance(target, Mail):
@@ -233,7 +233,9 @@ class NotificationRouter(LambdaHandler[NotificationRequest, NotificationResponse
             else:
                 response = self.sns.notify(content, target, f"{self.context.aws_request_id}-{n}")
         except Exception as error:  # noqa: BLE001 - whatever it is, the others are told
-            said = str(error) if isinstance(error, TargetError | ServiceError) else sentence_of(error)
+            message = str(error) if isinstance(error, TargetError | ServiceError) else sentence_of(error)
             self.log.warning("a target was not told", extra={"error_type": type(error).__name__, "number": n})
-            return NotifierResult(target=given, success=False, response=for_log(without_secrets(said), 500))
+            return NotifierResult(
+                target=given, success=False, response=for_log(without_secrets(message), 500)
+            )
         return NotifierResult(target=given, success=True, response=response)

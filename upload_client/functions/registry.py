@@ -142,9 +142,9 @@ class Registry:
             "PUT", f"/v2/{repository}/manifests/{reference}", {"Content-Type": kind}, body=content
         )
         assert answer is not None  # what is missing is an error here
-        said = answer.headers.get("Docker-Content-Digest", "")
-        if said and said != digest_of(content):
-            raise DigestMismatch(f"{self.host} has taken the manifest for another: {for_log(said, 100)}")
+        digest = answer.headers.get("Docker-Content-Digest", "")
+        if digest and digest != digest_of(content):
+            raise DigestMismatch(f"{self.host} has taken the manifest for another: {for_log(digest, 100)}")
 
     def has_blob(self, repository: str, blob: Blob) -> bool:
         """Whether a layer is there already."""
@@ -279,7 +279,7 @@ class Registry:
                     try:
                         yield answer
                     except (HTTPError, OSError) as error:
-                        raise RegistryError(_said(error, self.host)) from None
+                        raise RegistryError(_reason(error, self.host)) from None
                     return
             url = urljoin(url, answer.headers.get("Location", ""))
             self._check_leads(url)
@@ -324,9 +324,9 @@ class Registry:
                 raise LoginWanted(f"{self.host}: {host} gives nobody a token without a login", answer.status)
             self._check(answer, f"a token of {host}")
             try:
-                said = json.loads(answer.read(_MAX_TOKEN))
-                token = said.get("token") or said["access_token"]
-                seconds = max(_TOKEN_SECONDS, min(float(said.get("expires_in") or 0), _LONGEST_TOKEN))
+                token_answer = json.loads(answer.read(_MAX_TOKEN))
+                token = token_answer.get("token") or token_answer["access_token"]
+                seconds = max(_TOKEN_SECONDS, min(float(token_answer.get("expires_in") or 0), _LONGEST_TOKEN))
                 is_one = isinstance(token, str) and token.isascii() and token.isprintable()
             except (ValueError, LookupError, TypeError, AttributeError, HTTPError, OSError):
                 is_one = False
@@ -362,7 +362,7 @@ class Registry:
                 raise
             except (HTTPError, OSError) as error:
                 if attempt >= again:
-                    raise RegistryError(_said(error, host or self.host)) from None
+                    raise RegistryError(_reason(error, host or self.host)) from None
             else:
                 if attempt >= again or not _may_pass(answer.status):
                     return answer
@@ -375,12 +375,12 @@ class Registry:
             return
         try:
             first = json.loads(answer.read(64 * 1024))["errors"][0]
-            said = f"{first.get('code', '')} {first.get('message', '')}".strip()
+            reason = f"{first.get('code', '')} {first.get('message', '')}".strip()
         except (ValueError, LookupError, TypeError, AttributeError, HTTPError):
-            said = answer.reason or ""
+            reason = answer.reason or ""
         kind = LoginWanted if answer.status == 401 and not self._login else RegistryError
         raise kind(
-            f"{self.host}: {doing}: {answer.status} {for_log(without_secrets(said), 300)}".rstrip(),
+            f"{self.host}: {doing}: {answer.status} {for_log(without_secrets(reason), 300)}".rstrip(),
             answer.status,
         )
 
@@ -439,7 +439,7 @@ def _may_pass(status: int) -> bool:
     return status in (408, 429) or status >= 500
 
 
-def _said(error: Exception, host: str) -> str:
+def _reason(error: Exception, host: str) -> str:
     """Why there was no answer, in words that begin with the host."""
     trouble = trouble_of(error, host)
     return for_log(trouble.message if trouble else f"{host}: {without_secrets(str(error))}", 300)

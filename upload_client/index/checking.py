@@ -181,8 +181,8 @@ def _checked_checksums(
             if checksum is None or checksum == "":
                 checksums[row] = None
             elif not _CRC32.fullmatch(str(checksum)):
-                says = shown(checksum)
-                reason = f"has no CRC32 as checksum (base64 of 4 bytes, such as yH2GHg==), but {says}"
+                stated = shown(checksum)
+                reason = f"has no CRC32 as checksum (base64 of 4 bytes, such as yH2GHg==), but {stated}"
                 problems.add(at[row], paths[row], reason)
     return checksums
 
@@ -285,13 +285,13 @@ def _collision_warnings(paths: Sequence[str], at: Sequence[int]) -> tuple[str, .
     """
     how = {"case": "in case", "unicode": "in Unicode form"}
     found = collisions(paths)
-    told = [
+    warnings = [
         (f"row {at[row]}: " if at else "")
         + f"{shown(paths[row])} differs only {how[kind]} from "
         + (f"row {at[other]}, " if at else "")
         + f"{shown(paths[other])}: some file systems take both for one"
         for row, other, kind in found[:SHOWN]
     ]
-    if more := len(found) - len(told):
-        told.append(f"and {more:,} more pairs of this kind")
-    return tuple(told)
+    if more := len(found) - len(warnings):
+        warnings.append(f"and {more:,} more pairs of this kind")
+    return tuple(warnings)

@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, NamedTuple, Self, TypeAlias, get_args
 
 from pathspec import GitIgnoreSpec
 
-from upload_client.core.left_out import WHY_LEFT_OUT, WhyLeftOut, words
+from upload_client.core.left_out import WHY_LEFT_OUT, WhyLeftOut, describe
 from upload_client.core.ours import is_left_over
 from upload_client.errors import UsageError
 from upload_client.support.in_use import NOTHING, InUse
@@ -98,7 +98,7 @@ class LeftOut:
         self._counts[reason] = self._counts.get(reason, 0) + 1
         self.n_folders += path.endswith("/")
         if len(self.named) < NAMED:
-            self.named.append((path, why or words(reason)))
+            self.named.append((path, why or describe(reason)))
 
     def update(self, other: LeftOut) -> None:
         """Add what another has."""
@@ -167,11 +167,11 @@ class Rules:
         """Whether a file is meant, by itself or by a folder it lies in."""
         ends = [found.start() for found in re.finditer("/", path)]
         for end in ends:
-            said = self.verdict(path[:end], is_folder=True)
-            if said is not None and said[0]:
+            verdict = self.verdict(path[:end], is_folder=True)
+            if verdict is not None and verdict[0]:
                 return True
-        said = self.verdict(path, is_folder=False)
-        return said is not None and said[0]
+        verdict = self.verdict(path, is_folder=False)
+        return verdict is not None and verdict[0]
 
 
 def _compiled(pattern: Pattern) -> _Compiled | None:
@@ -296,14 +296,14 @@ class Chooser:
         return None
 
     def _excluded(self, path: str, kept: Kept, *, is_folder: bool) -> tuple[WhyLeftOut, str] | None:
-        said = self._exclude.verdict(path, is_folder=is_folder)
-        for start, rules in kept.levels if said is None else ():
-            said = rules.verdict(path[start:], is_folder=is_folder)
-            if said is not None:
+        verdict = self._exclude.verdict(path, is_folder=is_folder)
+        for start, rules in kept.levels if verdict is None else ():
+            verdict = rules.verdict(path[start:], is_folder=is_folder)
+            if verdict is not None:
                 break
-        if said is None or not said[0]:
+        if verdict is None or not verdict[0]:
             return None
-        return "excluded", f"{said[1].where}: {said[1].text.strip()}"
+        return "excluded", f"{verdict[1].where}: {verdict[1].text.strip()}"
 
     # --- of paths that somebody has named ---
 

@@ -131,12 +131,12 @@ class Folder:
                 # A listed name may be spelled another way where the file system takes both for one.
                 if name in files or not (reason := self._file(paths[row])):
                     continue
-                told = reason.text
+                text = reason.text
                 if reason == _NOT_THERE:
                     alike = alike or {_folded(other): other for other in files}
                     other = alike.get(_folded(name))
-                    told += f", but {shown(paths[row][:start] + other)} is" if other else ""
-                yield row, told
+                    text += f", but {shown(paths[row][:start] + other)} is" if other else ""
+                yield row, text
 
     def _stripped(self, relpath: str) -> str:
         """The path without blanks around it, in words, if that is there."""

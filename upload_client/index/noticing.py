@@ -95,6 +95,6 @@ def _scripts(paths: Sequence[str], source: Path) -> list[str]:
                 content = file.read(_MAX_SCRIPT)
         except OSError:
             continue  # sending it will tell
-        if any(word in content for word in _CALLS):
+        if any(call in content for call in _CALLS):
             found.append(path)
     return found

@@ -20,7 +20,7 @@ _SUFFIXES = (
 )  # fmt: skip
 _MANY: Final = 1000
 """Files that are looked into for their suffix alone: in a folder with more of them, they are the data."""
-_WORDS: Final[dict[Kind | str, str]] = {
+_DESCRIPTIONS: Final[dict[Kind | str, str]] = {
     "index": "a file index",
     "state": "a state dump",
     "receipt": "a receipt",
@@ -85,7 +85,7 @@ def named(start: bytes, end: bytes = b"", *, near: bool = True) -> str | None:
         near: it lies where people work: a list of the files below another folder may well be data.
     """
     kind = whose(start, end)
-    return None if kind is None or (kind == "index" and not near) else _WORDS[kind]
+    return None if kind is None or (kind == "index" and not near) else _DESCRIPTIONS[kind]
 
 
 def near_folders(root: str) -> frozenset[str]:

@@ -248,8 +248,8 @@ class _Table:
         try:
             self._places, self.ignored = columns_of(header, OTHER_CHECKSUMS)
         except ValueError as error:
-            says = f"says {shown((self._delimiter or ',').join(header))}" if header else "is empty"
-            reason = f"must name the columns, path[,checksum[,size]], and {says}"
+            found = f"says {shown((self._delimiter or ',').join(header))}" if header else "is empty"
+            reason = f"must name the columns, path[,checksum[,size]], and {found}"
             if str(error) != NO_PATH:
                 reason += f": it {error}"
             elif len(header) > 1 and not any(set(cell) & set("./\\") or cell.isdecimal() for cell in header):

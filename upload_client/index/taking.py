@@ -34,7 +34,7 @@ def take(
     *,
     as_format: Format | None = None,
     own: bool = True,
-    tell: Callable[[str], object] = lambda _: None,
+    notify: Callable[[str], object] = lambda _: None,
     on_progress: Progress | None = None,
     listing: Mapping[str, int] | None = None,
 ) -> Files:
@@ -46,7 +46,7 @@ def take(
         choice: which files are wanted.
         as_format: the list's kind; None: that is found out.
         own: take the source's own list, where it has one.
-        tell: is told what a person should know about its reading.
+        notify: is told what a person should know about its reading.
         on_progress: of a list that has to be held against the files.
         listing: size of each file, by path, of a bucket that has been listed.
 
@@ -61,13 +61,13 @@ def take(
             index, source, as_format=as_format, choice=choice, on_progress=on_progress
         )
         for one in notes:
-            tell(one)
+            notify(one)
         return select_from(files, choice, source, listing)
     if isinstance(source, Path):
         there = source / INDEX
         if own and there.is_file() and is_index(there):
             note(there, "the list of files")
-            tell(f"the list of files is {there}")
+            notify(f"the list of files is {there}")
             return _own(there, choice, source)
         # Checksums are computed while the files are sent, in the same read.
         return scan_files(source, choice, checksums=False)
@@ -76,7 +76,7 @@ def take(
     if own and INDEX in listing:
         with _copied(source) as copy:
             if is_index(copy):
-                tell(f"the list of files is {source}{INDEX}")
+                notify(f"the list of files is {source}{INDEX}")
                 try:
                     return select_from(read_files(copy), choice, source, listing)
                 except InvalidIndex as error:

@@ -93,7 +93,7 @@ def check_contents(
     """
     batches = list(_batches(files))
 
-    def tell(looked_at: Sequence[_Wrong]) -> Iterator[tuple[str, str]]:
+    def describe(looked_at: Sequence[_Wrong]) -> Iterator[tuple[str, str]]:
         for path, reason, undecided in looked_at:
             if undecided and on_undecided:
                 on_undecided(path, reason)
@@ -104,7 +104,7 @@ def check_contents(
     if n <= 1:
         with ReaderWorkers(1) as reader_workers:
             for batch in batches:
-                yield from tell(
+                yield from describe(
                     _look(DataRoot(root, follow=follow), batch, _ready(expectations), reader_workers)
                 )
                 if on_progress:
@@ -117,7 +117,7 @@ def check_contents(
     try:
         futures = {pool.submit(_Process.look, batch): len(batch) for batch in batches}
         for future in as_completed(futures):
-            yield from tell(future.result())
+            yield from describe(future.result())
             if on_progress:
                 on_progress(futures[future])
     except BrokenProcessPool as error:

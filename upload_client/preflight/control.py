@@ -12,7 +12,7 @@ from upload_client.control.probe import probe_store
 from upload_client.control.store_probe import probe_profile
 from upload_client.core import preflight as rules
 from upload_client.core.answers import Meaning
-from upload_client.core.files import TYPE_WORDS
+from upload_client.core.files import TYPE_NAMES
 from upload_client.core.lease import MAX_BODY, LockBody, Take, WhyRefused, WhyTaken, may_take
 from upload_client.core.preflight import Finding
 from upload_client.core.store_profile import Use
@@ -32,7 +32,7 @@ def look_at_control(run: Run, places: Places) -> Steps[bool]:
     """Returns whether the store honours conditional writes, as far as that could be tried."""
     control, layout = places.control, places.layout
     where, options = (control.name, control.prefix), list(control.options)
-    run.tell(f"trying out {control}")
+    run.report(f"trying out {control}")
     sent = run.clock.monotonic()
     listed: dict[str, Any] = {}
     answer = asked(f"LIST {control}", lambda: listed.update(list_one(control)), date=listed)
@@ -78,7 +78,7 @@ def look_at_control(run: Run, places: Places) -> Steps[bool]:
 
 def try_promises(run: Run, places: Places) -> Steps[None]:
     """Try the store as a delivery does; what it keeps, in a line, and what it does not, a line each."""
-    run.tell("trying out what the store keeps to")
+    run.report("trying out what the store keeps to")
     everything = run.order.store
     copies = run.from_bucket or everything
     key = places.layout.probe(new_agent_id())
@@ -156,7 +156,7 @@ def _lock(places: Places) -> Steps[None]:
     holder = "somebody whose lock cannot be read"
     if body is not None:
         who = f"{body.user or 'unknown user'} on {body.host or 'unknown host'}"
-        of = "" if body.transfer_type is None else f", for {TYPE_WORDS[body.transfer_type]}"
+        of = "" if body.transfer_type is None else f", for {TYPE_NAMES[body.transfer_type]}"
         holder = f"agent {body.agent_id} ({who}{of}, since {body.acquired_at})"
     if isinstance(decision, Take):
         found = "free" if decision.why is WhyTaken.RELEASED else f"left by {holder}, whose run has died"

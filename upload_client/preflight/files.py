@@ -42,7 +42,7 @@ _LOOKS = 512  # files looked at before progress is told
 
 def look_at_files(run: Run, source: Path | Bucket) -> Steps[None]:
     """Look at the index, and at each file it names."""
-    run.tell("reading the index")
+    run.report("reading the index")
     try:
         index = run.order.read_files(source)
     except InvalidIndex as error:
@@ -185,7 +185,7 @@ def _look(
                 data.paths.append(path)
                 data.sizes.append(size)
             n += len(batch)
-            run.tell(f"{figures.files(n)} of {figures.count(len(rows))} looked at")
+            run.report(f"{figures.files(n)} of {figures.count(len(rows))} looked at")
     if wrong:
         yield Finding(
             "files",
@@ -289,12 +289,12 @@ def look_at_content(run: Run, source: Path | None, places: Places | None) -> Ste
     files = [(path, size) for path, size in zip(data.paths, data.sizes, strict=True) if why[path] is None]
     done = 0
 
-    def told(n: int) -> None:
+    def opened(n: int) -> None:
         nonlocal done
         done += n
-        run.tell(f"{figures.files(done)} of {figures.count(len(files))} opened")
+        run.report(f"{figures.files(done)} of {figures.count(len(files))} opened")
 
-    told(0)
+    opened(0)
     agreed = None if expected is None else expected.expectations
     follow = run.order.choice.symlinks == "follow"
     undecided: list[tuple[str, str]] = []
@@ -304,7 +304,7 @@ def look_at_content(run: Run, source: Path | None, places: Places | None) -> Ste
             files,
             expectations=agreed,
             follow=follow,
-            on_progress=told,
+            on_progress=opened,
             on_undecided=lambda path, reason: undecided.append((path, reason)),
         )
     )
@@ -315,7 +315,7 @@ def look_at_content(run: Run, source: Path | None, places: Places | None) -> Ste
         nonlocal compared
         compared += 1
         if compared < 100 or not compared % 100:
-            run.tell(f"{figures.files(compared)} held against manifests")
+            run.report(f"{figures.files(compared)} held against manifests")
 
     packages = list(
         check_packages(
@@ -328,7 +328,7 @@ def look_at_content(run: Run, source: Path | None, places: Places | None) -> Ste
         )
     )
     wrong = with_packages(wrong, packages)
-    n_pointers = sum(said == POINTER for _, said in wrong)
+    n_pointers = sum(problem == POINTER for _, problem in wrong)
     left = sorted({reason for reason in why.values() if reason})
     tail = f"; {figures.files(len(why) - len(files))} not opened ({', '.join(left)})" if left else ""
     if undecided and not wrong:

@@ -29,7 +29,7 @@ from upload_client.preflight.run import (
     more,
     n_threads,
     ok,
-    said,
+    store_answer,
 )
 from upload_client.s3.bucket import Bucket
 from upload_client.s3.direct import DirectWire
@@ -68,7 +68,7 @@ def look_at_landing(
     from_bucket = source if isinstance(source, Bucket) else None
     wire = BotoWire(landing, from_bucket, settings.object_options)
     key = f"upload-client-probe-{new_agent_id()}"
-    run.tell(f"trying out {landing}")
+    run.report(f"trying out {landing}")
     listed: dict[str, Any] = {}
     answer = asked(f"LIST {landing}", lambda: listed.update(list_one(landing)))
     finding = run.answer("landing-list", *answer, where, found=f" in {landing}")
@@ -82,7 +82,7 @@ def look_at_landing(
     began = run.clock.monotonic()
     head = wire.perform(HeadObject(seen))
     latencies = [run.clock.monotonic() - began]
-    reads = run.read_answer("landing-read", said(head), where, exists=there is not None)
+    reads = run.read_answer("landing-read", store_answer(head), where, exists=there is not None)
     yield reads
     for _ in range(_LATENCIES - 1):
         began = run.clock.monotonic()
@@ -92,18 +92,18 @@ def look_at_landing(
 
     upload_id = secrets.token_hex(16)  # nobody's
     aborted = wire.perform(AbortUpload(key, upload_id))
-    yield run.answer("landing-abort", *said(aborted), where)
-    yield run.answer("landing-parts", *said(wire.perform(ListParts(key, upload_id))), where)
+    yield run.answer("landing-abort", *store_answer(aborted), where)
+    yield run.answer("landing-parts", *store_answer(wire.perform(ListParts(key, upload_id))), where)
 
     writes: Finding | None = None
     if safe:
         writes = _try_write(run, wire, key, landing, options, reads=reads.status == "ok")
     began_upload: Answer | None = None
-    if ok(said(aborted)):
+    if ok(store_answer(aborted)):
         began_upload = wire.perform(CreateUpload(key))
         if writes is None:
-            writes = run.answer("landing-write", *said(began_upload), where, options)
-        yield run.answer("landing-multipart", *said(began_upload), where, options)
+            writes = run.answer("landing-write", *store_answer(began_upload), where, options)
+        yield run.answer("landing-multipart", *store_answer(began_upload), where, options)
         if began_upload.ok:
             _measure(run, landing, settings, wire, key, began_upload.upload_id)
     else:
@@ -133,7 +133,7 @@ def _try_write(
         )
     if answer.meaning is Meaning.DENIED and not reads:
         return None
-    return run.answer("landing-write", *said(answer), (landing.name, landing.prefix), options)
+    return run.answer("landing-write", *store_answer(answer), (landing.name, landing.prefix), options)
 
 
 def _measure(run: Run, landing: Bucket, settings: Settings, wire: BotoWire, key: str, upload_id: str) -> None:
@@ -151,7 +151,7 @@ def _measure(run: Run, landing: Bucket, settings: Settings, wire: BotoWire, key:
                 carrier = wire
             else:
                 exit_stack.callback(carrier.close)
-        run.tell("measuring the rate")
+        run.report("measuring the rate")
         n = run.measured.n_threads
         most = rules.LARGEST_PROBE
         if settings.max_rate:
@@ -182,7 +182,7 @@ def _measure(run: Run, landing: Bucket, settings: Settings, wire: BotoWire, key:
 def _abandon(run: Run, wire: Wire, key: str, upload_id: str) -> None:
     for _ in range(3):
         answer = wire.perform(AbortUpload(key, upload_id))
-        if ok(said(answer)):
+        if ok(store_answer(answer)):
             return
         run.clock.sleep(1.0)
 
@@ -190,7 +190,7 @@ def _abandon(run: Run, wire: Wire, key: str, upload_id: str) -> None:
 def look_at_source(run: Run, source: Bucket) -> Steps[None]:
     """Whether the bucket that files come from may be listed."""
     where = (source.name, source.prefix)
-    run.tell(f"looking at {source}")
+    run.report(f"looking at {source}")
     listed: dict[str, Any] = {}
     answer = asked(f"LIST {source}", lambda: listed.update(list_one(source)))
     run.a_source_key = next(
@@ -209,7 +209,7 @@ def _copies(
         yield Finding("source-read", "skipped", "not tried: no file is there")
         yield Finding("source-copy", "skipped", "not tried: no file is there")
         return
-    yield run.read_answer("source-read", said(wire.perform(SourceObject(some))), where, exists=True)
+    yield run.read_answer("source-read", store_answer(wire.perform(SourceObject(some))), where, exists=True)
     if not safe:
         yield Finding("source-copy", "skipped", "not tried: nothing may be written that stays")
         return
@@ -223,7 +223,7 @@ def _copies(
             StoreUnsafe.hint,
         )
         return
-    yield run.answer("source-copy", *said(answer), where, options)
+    yield run.answer("source-copy", *store_answer(answer), where, options)
 
 
 def _unfinished(run: Run, landing: Bucket, own: str) -> Steps[None]:

@@ -158,7 +158,7 @@ def check_packages(
             is_kept = not judged.findings.n
             yield (
                 path,
-                judged.told if is_kept else f"it does not go with the delivery: {judged.findings}",
+                judged.summary if is_kept else f"it does not go with the delivery: {judged.findings}",
                 is_kept,
             )
 
@@ -173,10 +173,10 @@ def with_packages(
         packages: as `check_packages` yields it.
     """
     found: dict[str, str] = {}
-    for path, said, is_kept in packages:
+    for path, problem, is_kept in packages:
         if not is_kept:
-            found.setdefault(path, said)  # that it is a pointer comes first
+            found.setdefault(path, problem)  # that it is a pointer comes first
     # It says more than that what is there does not open.
-    alone = [(path, said) for path, said in wrong if found.get(path) != POINTER]
+    alone = [(path, problem) for path, problem in wrong if found.get(path) != POINTER]
     named = {path for path, _ in alone}
-    return alone + [(path, said) for path, said in found.items() if path not in named]
+    return alone + [(path, problem) for path, problem in found.items() if path not in named]

@@ -38,8 +38,8 @@ __all__ = [
     "Measured",
     "Order",
     "Run",
-    "Said",
     "Steps",
+    "StoreAnswer",
     "asked",
     "date_of",
     "list_one",
@@ -48,7 +48,7 @@ __all__ = [
     "n_threads",
     "ok",
     "quoted",
-    "said",
+    "store_answer",
 ]
 
 T = TypeVar("T")
@@ -124,7 +124,7 @@ class Run:
 
     Attributes:
         order: what is to be delivered.
-        tell: is told what is being done now.
+        report: is told what is being done now.
         clock: time.
         seen: checks that have a finding.
         why_not: why what has no finding was not tried.
@@ -136,9 +136,9 @@ class Run:
         places: the receiver's, once they are known.
     """
 
-    def __init__(self, order: Order, tell: Callable[[str], None], clock: Clock) -> None:
+    def __init__(self, order: Order, report: Callable[[str], None], clock: Clock) -> None:
         self.order = order
-        self.tell = tell
+        self.report = report
         self.clock = clock
         self.seen: set[str] = set()
         self.why_not = ""
@@ -222,7 +222,7 @@ class Run:
             actions=actions,
         )
 
-    def read_answer(self, name: str, answer: Said, where: tuple[str, str], *, exists: bool) -> Finding:
+    def read_answer(self, name: str, answer: StoreAnswer, where: tuple[str, str], *, exists: bool) -> Finding:
         """Read the answer to a look at an object.
 
         Of an object that is not there S3 says 404 only to whoever may list the bucket, and 403 to others.
@@ -239,14 +239,14 @@ def may_pass(error: DeliveryError) -> bool:
     return isinstance(error, NotReachable) or (isinstance(error, StoreError) and error.meaning.passing)
 
 
-class Said(NamedTuple):
+class StoreAnswer(NamedTuple):
     """The content of an answer, and the same in words."""
 
     means: Meaning
     message: str
 
 
-def asked(doing: str, ask: Callable[[], object], *, date: dict[str, Any] | None = None) -> Said:
+def asked(doing: str, ask: Callable[[], object], *, date: dict[str, Any] | None = None) -> StoreAnswer:
     """Make a request, and say what its answer says.
 
     Args:
@@ -259,18 +259,18 @@ def asked(doing: str, ask: Callable[[], object], *, date: dict[str, Any] | None 
             ask()
     except StoreError as error:
         response = getattr(error.__cause__, "response", {})
-        if date is not None and (said := date_of(response)):
-            date["Date"] = said
-        return Said(error.meaning, str(error))
-    return Said(Meaning.DONE, "")
+        if date is not None and (sent_at := date_of(response)):
+            date["Date"] = sent_at
+        return StoreAnswer(error.meaning, str(error))
+    return StoreAnswer(Meaning.DONE, "")
 
 
-def said(answer: Answer) -> Said:
+def store_answer(answer: Answer) -> StoreAnswer:
     """The content of an answer of the wire."""
-    return Said(answer.meaning, f"{answer.code} {answer.message}".strip())
+    return StoreAnswer(answer.meaning, f"{answer.code} {answer.message}".strip())
 
 
-def ok(answer: Said) -> bool:
+def ok(answer: StoreAnswer) -> bool:
     """Whether it is allowed."""
     return allowed(answer.means)
 

@@ -38,19 +38,19 @@ __all__ = ["preflight"]
 
 
 def preflight(
-    order: Order, *, tell: Callable[[str], None] = lambda _: None, clock: Clock = SYSTEM
+    order: Order, *, report: Callable[[str], None] = lambda _: None, clock: Clock = SYSTEM
 ) -> Iterator[Finding]:
     """Look at everything. What fails does not keep the rest from being looked at, where that is possible.
 
     Args:
         order: what is to be delivered.
-        tell: is told what is being done now, for people.
+        report: is told what is being done now, for people.
         clock: time.
 
     Yields:
         One finding for each of `upload_client.core.preflight.CHECKS` that concerns this delivery.
     """
-    run = Run(order, tell, clock)
+    run = Run(order, report, clock)
     for finding in _steps(run):
         run.seen.add(finding.check)
         yield finding
@@ -81,7 +81,7 @@ def _steps(run: Run) -> Iterator[Finding]:
 def _with_session(run: Run, session: boto3.Session) -> Steps[None]:
     order = run.order
     if order.settings.needs_parameter:
-        run.tell("reading the receiver's settings")
+        run.report("reading the receiver's settings")
     try:
         settings = complete_settings(session, order.settings)
     except DeliveryError as error:
@@ -123,8 +123,8 @@ def _with_session(run: Run, session: boto3.Session) -> Steps[None]:
 
 def _settings(run: Run, settings: Settings) -> Finding:
     sources = dict(run.order.sources)
-    told = {name for names in sources.values() for name in names}
-    if more := sorted(settings.model_fields_set - told):
+    known = {name for names in sources.values() for name in names}
+    if more := sorted(settings.model_fields_set - known):
         sources[f"SSM parameter {settings.settings_parameter}"] = more
     details = tuple(f"{where}: {', '.join(names)}" for where, names in sources.items() if names)
     places = [where for where in sources if where not in ("environment", "command line")]
@@ -144,7 +144,7 @@ def _parameter_refused(run: Run, error: DeliveryError) -> Finding:
 
 def _login(run: Run) -> Steps[boto3.Session]:
     settings = run.order.settings
-    run.tell("logging in")
+    run.report("logging in")
     if settings.auth == "cognito":
         login = CognitoLogin(settings, prompt=run.order.prompt, clock=run.clock)
         session = login.session()
@@ -171,7 +171,7 @@ def _not_aws(settings: Settings) -> str:
 
 def _cognito_renewal(run: Run, login: CognitoLogin) -> Steps[None]:
     ends = datetime.fromisoformat(login.refresh()["expiry_time"]).timestamp()
-    left = rules.in_words(ends - run.clock.wall())
+    left = rules.duration_text(ends - run.clock.wall())
     yield Finding("renewal", "ok", f"credentials last {left} and were just renewed, as a delivery does")
 
 
@@ -189,7 +189,7 @@ def _aws_renewal(credentials: Any) -> Finding:  # noqa: ANN401 - of botocore, un
 
 def _start_function(run: Run, session: boto3.Session, settings: Settings) -> Steps[None]:
     """https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html, DryRun."""
-    run.tell("asking whether the validator may be started")
+    run.report("asking whether the validator may be started")
     function = settings.start_function
     if settings.start == "watched":
         yield Finding(
@@ -256,12 +256,15 @@ def _time(run: Run) -> Steps[None]:
     if cap is not None and cap < rate:
         rate, how = float(cap), "as fast as --max-rate allows"
     n_files, n_bytes = len(data.paths), sum(data.sizes)
-    told = rules.estimate(n_files, n_bytes, rate=rate, latency=measured.latency, n_threads=measured.n_threads)
-    limit = f"at {figures.size(rate)}/s" if told.by == "bytes" else "by the number of files"
+    estimate = rules.estimate(
+        n_files, n_bytes, rate=rate, latency=measured.latency, n_threads=measured.n_threads
+    )
+    limit = f"at {figures.size(rate)}/s" if estimate.by == "bytes" else "by the number of files"
     what = f"{figures.files(n_files)}, {figures.size(n_bytes)}"
     yield Finding(
         "time",
         "ok",
-        f"{'about ' * (told.seconds >= 1)}{rules.in_words(told.seconds)} to send {what}, {limit}",
+        f"{'about ' * (estimate.seconds >= 1)}{rules.duration_text(estimate.seconds)} to send {what},"
+        f" {limit}",
         details=(f"Measured: {how}; {measured.latency * 1000:.0f} ms for a small request.",),
     )

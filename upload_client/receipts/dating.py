@@ -106,18 +106,18 @@ def date(receipt: Path, url: str) -> Path:
 
     def ask() -> bytes:
         with opener.open(request, timeout=_SECONDS) as answer:
-            said: bytes = answer.read(MAX_ANSWER + 1)
-            return said
+            content: bytes = answer.read(MAX_ANSWER + 1)
+            return content
 
     try:
-        said = within(_WHOLE_SECONDS, ask)
+        received = within(_WHOLE_SECONDS, ask)
     except TimeoutError:
         raise NotReachable("the time-stamping authority does not answer in time") from None
     except (OSError, http.client.HTTPException, UnicodeError) as error:  # the last: a host that cannot be one
         why = tamed(str(getattr(error, "reason", error)) or type(error).__name__)
         raise NotReachable(f"the time-stamping authority does not answer: {why}") from None
     try:
-        response = library.decode_timestamp_response(said)
+        response = library.decode_timestamp_response(received)
         due = (0, digest, asked.nonce)
         granted = (response.status, _sha256_in(response), response.tst_info.nonce) == due
     except (ValueError, AttributeError):
@@ -129,7 +129,7 @@ def date(receipt: Path, url: str) -> Path:
         )
     path = timestamp_path(receipt)
     with replacing(path) as file:
-        file.buffer.write(said)
+        file.buffer.write(received)
     return path
 
 

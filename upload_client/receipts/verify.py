@@ -228,10 +228,10 @@ def check_buckets(
         StoreError: a bucket could not be read.
     """
     head, layout, control, landing = receipt.head, places.layout, places.control, places.landing
-    for what, says, bucket in (("landing", head.landing, landing), ("control", head.control, control)):
-        if str(bucket) != says:
+    for what, stated, bucket in (("landing", head.landing, landing), ("control", head.control, control)):
+        if str(bucket) != stated:
             raise UsageError(
-                f"the receipt's {what} place is {says}, and the settings lead to {bucket}",
+                f"the receipt's {what} place is {stated}, and the settings lead to {bucket}",
                 hint="Use the profile of that receiver.",
             )
     key = layout.receipt(head.epoch)
@@ -252,11 +252,11 @@ def check_buckets(
                 on_progress(n_files, n_bytes)
             yield each
 
-    told: set[str] = set()
+    reported: set[str] = set()
 
-    def tell(difference: Difference) -> None:
+    def report_once(difference: Difference) -> None:
         if download:
-            told.add(difference.path)
+            reported.add(difference.path)
         report(difference)
 
     listed = _by_key((entry.key, entry.size, entry.etag) for entry in landing.list())
@@ -265,18 +265,18 @@ def check_buckets(
         try:
             for each, difference in compare_listing(seen(files), listed):
                 if difference is not None and difference.kind != "gone":
-                    tell(difference)
+                    report_once(difference)
                     continue
                 assert each is not None
                 doubtful.append(each)
                 if len(doubtful) == 1000:
-                    _look_closer(pool, landing, doubtful, tell)
+                    _look_closer(pool, landing, doubtful, report_once)
                     doubtful = []
         except ValueError as error:
             raise StoreError(str(error)) from None
-        _look_closer(pool, landing, doubtful, tell)
+        _look_closer(pool, landing, doubtful, report_once)
     if download:
-        _read_all(path, landing, lambda each: None if each.path in told else report(each), on_progress)
+        _read_all(path, landing, lambda each: None if each.path in reported else report(each), on_progress)
 
 
 def _read_all(path: Path, landing: Bucket, report: Report, on_progress: Progress | None) -> None:

@@ -83,7 +83,7 @@ def _read(body: Any, longest: int) -> bytes:  # noqa: ANN401 - urllib3's respons
         if n_bytes > longest:
             body.close()
             raise NotTheService(
-                said=f"what answered sends more than {longest // 2**20} MiB where a service says little"
+                reason=f"what answered sends more than {longest // 2**20} MiB where a service says little"
             )
         pieces.append(piece)
     return b"".join(pieces)

@@ -13,7 +13,7 @@ from weakref import WeakSet
 
 from upload_client.core import checksums
 from upload_client.core.answers import Meaning
-from upload_client.core.digests import said_by_s3
+from upload_client.core.digests import checksums_stated
 from upload_client.core.exits import ExitCode
 from upload_client.core.forms import is_crc32, is_etag
 from upload_client.core.parts import crc32_of_parts
@@ -427,7 +427,7 @@ class Bucket:
             answer["LastModified"].timestamp(),
             crc32,
             _version(answer),
-            tuple(said_by_s3(answer, bucket=self.name).items()),
+            tuple(checksums_stated(answer, bucket=self.name).items()),
         )
 
     def list(self, prefix: str = "", start_after: str | None = None) -> Iterator[ObjectInfo]:
@@ -593,7 +593,7 @@ def whole_crc32(bucket: Bucket, key: str, etag: str) -> str | None:
     while True:
         try:
             with store_errors(f"GET the parts of {bucket.prefix}{key}"):
-                told = client.get_object_attributes(
+                attributes = client.get_object_attributes(
                     Bucket=bucket.name,
                     Key=bucket.prefix + key,
                     ObjectAttributes=["ETag", "ObjectSize", "ObjectParts"],
@@ -604,10 +604,10 @@ def whole_crc32(bucket: Bucket, key: str, etag: str) -> str | None:
             if isinstance(error.__cause__, NotTheService):
                 _KNOW_NO_PARTS.add(client)
             return None
-        found = told.get("ObjectParts", {})
+        found = attributes.get("ObjectParts", {})
         listed = found.get("Parts", ())
-        size = told.get("ObjectSize", -1)
-        if told.get("ETag", "").strip('"') != etag or not listed:
+        size = attributes.get("ObjectSize", -1)
+        if attributes.get("ETag", "").strip('"') != etag or not listed:
             return None
         for part in listed:
             if part.get("PartNumber") != len(parts) + 1 or not is_crc32(part.get("ChecksumCRC32", "")):

@@ -706,8 +706,12 @@ def _found_range(
     sink = request.sink
     size = len(body) if sink is None else sink.size
     last = request.offset + request.size - 1
-    told = headers.get(b"content-range", b"").replace(b"=", b" ")
-    if status != 206 or size != request.size or not told.startswith(b"bytes %d-%d/" % (request.offset, last)):
+    sent_range = headers.get(b"content-range", b"").replace(b"=", b" ")
+    if (
+        status != 206
+        or size != request.size
+        or not sent_range.startswith(b"bytes %d-%d/" % (request.offset, last))
+    ):
         return Answer(0, "MalformedAnswer", "S3 confirms something else than it was asked for")
     if headers.get(b"etag", b"").strip(b'"') != request.etag.encode():
         return Answer(0, "MalformedAnswer", "the answer is of another object")
@@ -725,19 +729,19 @@ def _copied(headers: dict[bytes, bytes], body: bytes | bytearray) -> Answer:
         code, message = _CODE.search(body), _MESSAGE.search(body)
         if code is None:
             return Answer(0, "MalformedAnswer", "S3 confirms something else than it was asked for")
-        said = message[1].decode("utf-8", "replace") if message else ""
+        message_text = message[1].decode("utf-8", "replace") if message else ""
         return Answer(
             500,
             xml_text(code[1].decode("utf-8", "replace")),
-            for_log(without_secrets(xml_text(said))),
+            for_log(without_secrets(xml_text(message_text))),
             date=headers.get(b"date", b"").decode("latin-1"),
             request_id=request_id,
             host_id=host_id,
         )
-    told = {name: value.decode("latin-1") for name, value in _COPIED.findall(body)}
-    etag = xml_text(told.get(b"ETag", "")).strip('"')
-    crc32 = told.get(b"ChecksumCRC32")
-    if crc32 is not None and (not is_crc32(crc32) or told.get(b"ChecksumType") == "COMPOSITE"):
+    fields = {name: value.decode("latin-1") for name, value in _COPIED.findall(body)}
+    etag = xml_text(fields.get(b"ETag", "")).strip('"')
+    crc32 = fields.get(b"ChecksumCRC32")
+    if crc32 is not None and (not is_crc32(crc32) or fields.get(b"ChecksumType") == "COMPOSITE"):
         crc32 = None
     versions = [
         headers.get(name, b"null").decode("latin-1")
@@ -769,25 +773,25 @@ def _found(
     etag = quoted[1:-1].decode("latin-1")
     if not is_etag(etag):
         return Answer(0, "MalformedAnswer", "the store names no ETag that can be used")
-    said: str | None = headers.get(b"x-amz-checksum-crc32", b"").decode("latin-1")
-    if not said or not is_crc32(said) or headers.get(b"x-amz-checksum-type") == b"COMPOSITE":
-        said = None  # none of the whole object
+    stated: str | None = headers.get(b"x-amz-checksum-crc32", b"").decode("latin-1")
+    if not stated or not is_crc32(stated) or headers.get(b"x-amz-checksum-type") == b"COMPOSITE":
+        stated = None  # none of the whole object
     size = int(length)
     found = None
-    if isinstance(request, GetObject) and size == came and said is not None:
+    if isinstance(request, GetObject) and size == came and stated is not None:
         found = checksums.encode(checksums.crc32(body) if sink is None else sink.crc32)
-        if found != said:
-            return Answer(0, "DamagedAnswer", f"what came has CRC32 {found}, where S3 says {said}")
+        if found != stated:
+            return Answer(0, "DamagedAnswer", f"what came has CRC32 {found}, where S3 says {stated}")
     modified, version = 0.0, None
     if isinstance(request, HeadObject):
         with contextlib.suppress(ValueError):
             modified = from_http(headers.get(b"last-modified", b"").decode("latin-1"))
-        told = headers.get(b"x-amz-version-id", b"null").decode("latin-1")
-        version = told if told != "null" and is_version_id(told) else None
+        version_id = headers.get(b"x-amz-version-id", b"null").decode("latin-1")
+        version = version_id if version_id != "null" and is_version_id(version_id) else None
     return Answer(
         200,
         etag=etag,
-        crc32=said,
+        crc32=stated,
         size=size,
         last_modified=modified,
         version_id=version,

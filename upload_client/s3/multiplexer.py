@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["Job", "Jobs", "Multiplexer"]
 
 _TICK = 1.0
-_TELL_AFTER = 0.01
+_NOTIFY_SECONDS = 0.01
 _IDLE_LASTS = 15.0
 _CROWD = 32
 _ABREAST = 16  # files that go through each step together
@@ -96,7 +96,7 @@ class Jobs(Protocol):
         """The multiplexer ends by this; what it had to do is not done."""
         ...
 
-    def tell(self, *, now: float) -> bool:
+    def notify_caller(self, *, now: float) -> bool:
         """Tell the caller what has happened, if it is time to; False: it is not, but soon."""
         ...
 
@@ -192,17 +192,17 @@ class Multiplexer:
             while self._fill(_ABREAST):
                 pass
             self._report()
-            told = self._jobs.tell(now=clock())
-            events = self._selector.select(_TICK if told else _TELL_AFTER)
+            is_notified = self._jobs.notify_caller(now=clock())
+            events = self._selector.select(_TICK if is_notified else _NOTIFY_SECONDS)
             self.asleep = False
             for start in range(0, len(events), _ABREAST):
-                self._hear(events[start : start + _ABREAST])
+                self._receive(events[start : start + _ABREAST])
                 self._fill(_ABREAST)
             if (now := clock()) >= tick:
                 tick = now + _TICK
                 self._expire(now)
 
-    def _hear(self, events: list[tuple[selectors.SelectorKey, int]]) -> None:
+    def _receive(self, events: list[tuple[selectors.SelectorKey, int]]) -> None:
         """Go on with the connections on which something has happened."""
         answered: list[tuple[_Slot, Answer]] = []
         for key, happened in events:

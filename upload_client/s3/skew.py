@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from upload_client.core.preflight import CLOCK_OFF, in_words
+from upload_client.core.preflight import CLOCK_OFF, duration_text
 from upload_client.core.times import from_http
 from upload_client.errors import LoginRefused
 
@@ -38,7 +38,7 @@ def clock_and_hint(date: str, now: float | None = None) -> tuple[str, str]:
         return "this machine's clock is wrong", SET_CLOCK
     if abs(seconds) < CLOCK_OFF:
         return "this machine's clock agrees with the service's, so it is not to blame", ASK_RECEIVER
-    off = f"{in_words(abs(seconds))} {'ahead' if seconds > 0 else 'behind'}"
+    off = f"{duration_text(abs(seconds))} {'ahead' if seconds > 0 else 'behind'}"
     return f"this machine's clock is wrong: it is {off}", SET_CLOCK
 
 

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from upload_client.core.preflight import CLOCK_OFF, in_words
+from upload_client.core.preflight import CLOCK_OFF, duration_text
 from upload_client.core.store_time import Answered, StoreTime
 from upload_client.core.times import from_http
 from upload_client.support.clock import Clock
@@ -30,7 +30,7 @@ class StoreClock(Clock):
         self._time = StoreTime(clock.wall(), clock.monotonic())
         self._lock = threading.Lock()
         self._requests = threading.local()
-        self._told = False
+        self._is_reported = False
 
     def wall(self) -> float:
         """See `Clock`: this machine's, for what is judged by it alone, such as the age of one's own lease."""
@@ -63,13 +63,13 @@ class StoreClock(Clock):
     def news(self) -> str | None:
         """A sentence, once, that this machine's clock is wrong; None: it is not, or that was said before."""
         ahead = self.clock_ahead or 0.0
-        if self._told or abs(ahead) <= CLOCK_OFF:
+        if self._is_reported or abs(ahead) <= CLOCK_OFF:
             return None
-        self._told = True
+        self._is_reported = True
         way = "ahead of" if ahead > 0 else "behind"
         return (
-            f"this machine's clock is {in_words(abs(ahead))} {way} the store's: what is written down has the"
-            " store's time. Set the clock right (have it set by NTP)."
+            f"this machine's clock is {duration_text(abs(ahead))} {way} the store's: what is written down has"
+            " the store's time. Set the clock right (have it set by NTP)."
         )
 
     def watch(self, client: Any) -> None:  # noqa: ANN401 - any boto3 client

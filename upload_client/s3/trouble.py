@@ -57,7 +57,7 @@ class Trouble:
 class NotTheService(botocore.exceptions.BotoCoreError):
     """Something else than the service has answered: a portal, a proxy or a firewall."""
 
-    fmt = "{said}"
+    fmt = "{reason}"
 
 
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -84,17 +84,17 @@ def refuse_pages(
     body = response_dict.get("body")
     text = body[:4096].decode("utf-8", "replace") if isinstance(body, bytes) else ""
     if status == 407:
-        raise NotTheService(said="the proxy wants a login (407)")
+        raise NotTheService(reason="the proxy wants a login (407)")
     if "text/html" in names.get("content-type", "") or is_page(text):
         what = without_secrets(text) if is_page(text) else "an HTML page"
         raise NotTheService(
-            said=f"what answered ({status}) is not the service but {what}: a portal or proxy?"
+            reason=f"what answered ({status}) is not the service but {what}: a portal or proxy?"
         )
     # An answer to HEAD has no body, in which a store would say its code.
-    untold = status in _ELSEWHERE and getattr(operation_model, "http", {}).get("method") == "HEAD"
-    if status in _REDIRECTS and "location" in names and "<Code>" not in text and not untold:
+    unexplained = status in _ELSEWHERE and getattr(operation_model, "http", {}).get("method") == "HEAD"
+    if status in _REDIRECTS and "location" in names and "<Code>" not in text and not unexplained:
         raise NotTheService(
-            said=f"what answered ({status}) is not the service: it leads elsewhere: a portal or proxy?"
+            reason=f"what answered ({status}) is not the service: it leads elsewhere: a portal or proxy?"
         )
 
 
@@ -160,8 +160,8 @@ def date_of(answer: Mapping[str, Any]) -> str:
 
 def _refusal(error: botocore.exceptions.ClientError) -> Trouble:
     answer: Mapping[str, Any] = error.response
-    said: Mapping[str, Any] = answer.get("Error", {})
-    code, message = str(said.get("Code", "")), str(said.get("Message", ""))
+    fields: Mapping[str, Any] = answer.get("Error", {})
+    code, message = str(fields.get("Code", "")), str(fields.get("Message", ""))
     meta: Mapping[str, Any] = answer.get("ResponseMetadata", {})
     status = int(meta.get("HTTPStatusCode", 0))
     if is_page(message):
@@ -169,7 +169,7 @@ def _refusal(error: botocore.exceptions.ClientError) -> Trouble:
     if not is_code(code):
         code = str(status) if code.isdigit() else "UnknownCode" if code else ""
     message = without_secrets(message)
-    if name := said.get("BucketName"):
+    if name := fields.get("BucketName"):
         message = f"{message} ({without_secrets(str(name))})"
     ids = meta.get("RequestId") or "", meta.get("HostId") or ""
     return Trouble(status, code, message, date_of(answer), *ids)
@@ -190,15 +190,15 @@ def _unreached(error: BaseException, known: str) -> Trouble:
         return Trouble(0, code, str(error))  # of a connection of our own, in our own words
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
-            said = f"{whom} shows a certificate that is not trusted ({cause.verify_message.rstrip('.')})"
-            return Trouble(0, "CertificateRefused", said)
+            reason = f"{whom} shows a certificate that is not trusted ({cause.verify_message.rstrip('.')})"
+            return Trouble(0, "CertificateRefused", reason)
     tunnel = next((str(cause) for cause in causes if "Tunnel connection failed" in str(cause)), "")
     if tunnel:
         status = "".join(filter(str.isdigit, tunnel.partition("failed:")[2][:8]))
-        said = (
+        reason = (
             "wants a login (407)" if status == "407" else f"does not let us through ({status or 'no reason'})"
         )
-        return Trouble(0, "ProxyLogin" if status == "407" else code, f"{whom} {said}")
+        return Trouble(0, "ProxyLogin" if status == "407" else code, f"{whom} {reason}")
     if isinstance(error, botocore.exceptions.ReadTimeoutError):
         return Trouble(0, code, f"{whom} was silent for too long")
     if isinstance(error, botocore.exceptions.ConnectTimeoutError):

@@ -553,14 +553,14 @@ class BotoWire:
     def _head_source(self, request: SourceObject) -> Answer:
         source = self._from()
         client: Any = source.client
-        said = client.head_object(
+        response = client.head_object(
             Bucket=source.name,
             Key=source.prefix + request.key,
             ChecksumMode="ENABLED",
             **{k: v for k, v in self._options["HeadObject"].items() if k == "RequestPayer"},
         )
-        answer = seen(said)
-        answer.digests = digests.said_by_s3(said, bucket=source.name)
+        answer = seen(response)
+        answer.digests = digests.checksums_stated(response, bucket=source.name)
         return answer
 
     def _described(self, key: str) -> dict[str, Any]:
@@ -569,9 +569,9 @@ class BotoWire:
         client: Any = source.client
         place = {"Bucket": source.name, "Key": source.prefix + key}
         payer = {k: v for k, v in self._options["HeadObject"].items() if k == "RequestPayer"}
-        said = client.head_object(**place, **payer)
-        found = {name: said[name] for name in _DESCRIBED if said.get(name)}
-        if said.get("TagCount"):
+        response = client.head_object(**place, **payer)
+        found = {name: response[name] for name in _DESCRIBED if response.get(name)}
+        if response.get("TagCount"):
             tags = client.get_object_tagging(**place, **payer)["TagSet"]
             of_all = [(tag["Key"], tag["Value"]) for tag in tags]
             found["Tagging"] = urlencode(of_all, quote_via=quote)  # a space as + is one only to some

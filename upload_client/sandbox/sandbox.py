@@ -196,7 +196,7 @@ class Sandbox:
         threading.Thread(target=watch, daemon=True, name="sandbox-watch").start()
         while not ended.wait(1.0):  # not for ever: Windows hears Ctrl-C only in between
             pass
-        raise DeliveryError(f"the sandbox's server ended by itself: {self._last_words()}")
+        raise DeliveryError(f"the sandbox's server ended by itself: {self._last_output()}")
 
     @property
     def requests(self) -> list[Request]:
@@ -248,10 +248,10 @@ class Sandbox:
             self._server.stdin.flush()
             answer: dict[str, Any] = json.loads(self._server.stdout.readline())
         except (OSError, ValueError):
-            raise DeliveryError(f"the sandbox's server does not start: {self._last_words()}") from None
+            raise DeliveryError(f"the sandbox's server does not start: {self._last_output()}") from None
         return answer
 
-    def _last_words(self) -> str:
+    def _last_output(self) -> str:
         try:
             lines = self.log.read_text(errors="replace").splitlines()
         except OSError:

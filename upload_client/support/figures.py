@@ -35,7 +35,7 @@ _HALF_LIFE = 8.0
 _TELLING = 2.0  # seconds that a rate has to be seen for to tell anything
 STALLED = 10.0
 """Seconds without a byte, a file or a verdict after which that is said, and no rate."""
-_FILES_TOLD = 100
+_MAX_NOTICES = 100
 
 
 def count(n: int) -> str:
@@ -96,10 +96,10 @@ def sent(n_bytes: int, of_bytes: int, n_files_left: int, of_files: int) -> float
 
 def pace(bytes_per_second: float, seconds_left: float) -> str:
     """How fast it goes, and how long it takes; what nobody knows is left out, and so this may be empty."""
-    words = [f"{size(bytes_per_second)}/s"] if bytes_per_second >= 1 else []
+    parts = [f"{size(bytes_per_second)}/s"] if bytes_per_second >= 1 else []
     if 0 < seconds_left < math.inf:
-        words.append(f"{duration(seconds_left)} left")
-    return ", ".join(words)
+        parts.append(f"{duration(seconds_left)} left")
+    return ", ".join(parts)
 
 
 def percent(of_one: float) -> str:
@@ -224,7 +224,7 @@ class FileNotices:
         self.left_out = False
         """Whether this is the moment to say `MORE`."""
 
-    def tell(self, event: FileChanged) -> bool:
+    def announces(self, event: FileChanged) -> bool:
         """Whether to tell of this one."""
         self.left_out = False
         if event.state not in {"failed", "invalid"}:
@@ -233,8 +233,8 @@ class FileNotices:
             return True
         # A file that fails at each of its tries is told of at the first.
         wrong = (event.relpath, event.state)
-        if wrong in self._wrong or len(self._wrong) > _FILES_TOLD:
+        if wrong in self._wrong or len(self._wrong) > _MAX_NOTICES:
             return False
         self._wrong.add(wrong)
-        self.left_out = len(self._wrong) > _FILES_TOLD
+        self.left_out = len(self._wrong) > _MAX_NOTICES
         return not self.left_out

@@ -128,16 +128,18 @@ def _callers(pid: int) -> Iterator[int]:
 def _scripts(pid: int) -> Iterator[tuple[str, str]]:
     """The script that an interpreter runs: the first of its arguments that is a file."""
     with contextlib.suppress(OSError):
-        words = [os.fsdecode(word) for word in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")]
+        arguments = [
+            os.fsdecode(argument) for argument in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        ]
         folder = os.readlink(f"/proc/{pid}/cwd")  # noqa: PTH115
-        if not os.path.basename(words[0]).lstrip("-").startswith(_INTERPRETERS):  # noqa: PTH119
+        if not os.path.basename(arguments[0]).lstrip("-").startswith(_INTERPRETERS):  # noqa: PTH119
             return
-        for word in words[1:]:
-            if _NO_SCRIPT.fullmatch(word):
+        for argument in arguments[1:]:
+            if _NO_SCRIPT.fullmatch(argument):
                 return
             # `bash <(…)` reads /dev/fd/63, which under that name would be a file of this process.
-            path = _OWN_STREAM.sub(f"/proc/{pid}/fd/", os.path.join(folder, word))  # noqa: PTH118
-            if word and os.path.isfile(path):  # noqa: PTH113
+            path = _OWN_STREAM.sub(f"/proc/{pid}/fd/", os.path.join(folder, argument))  # noqa: PTH118
+            if argument and os.path.isfile(path):  # noqa: PTH113
                 yield path, _SCRIPT
                 return
 

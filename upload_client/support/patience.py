@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from upload_client.core.preflight import in_words
+from upload_client.core.preflight import duration_text
 from upload_client.errors import NotReachable
 from upload_client.support.clock import SYSTEM, Clock
 
@@ -22,7 +22,7 @@ class Patience:
     Args:
         seconds: How long an outage may last, from the first failure on; 0: nothing is asked twice.
         clock: Time.
-        tell: Is told once for each outage what is waited for.
+        notify: Is told once for each outage what is waited for.
         meanwhile: Called before each further attempt; what it raises ends the waiting.
     """
 
@@ -31,12 +31,12 @@ class Patience:
         seconds: float,
         clock: Clock = SYSTEM,
         *,
-        tell: Callable[[str], object] = lambda _: None,
+        notify: Callable[[str], object] = lambda _: None,
         meanwhile: Callable[[], object] = lambda: None,
     ) -> None:
         self.seconds = seconds
         self._clock = clock
-        self._notify = tell
+        self._notify = notify
         self._meanwhile = meanwhile
 
     def __call__(self, ask: Callable[[], T]) -> T:
@@ -54,10 +54,12 @@ class Patience:
                 if left <= 0:
                     if not self.seconds:
                         raise
-                    waited = f"asked again for {in_words(self.seconds)}"
+                    waited = f"asked again for {duration_text(self.seconds)}"
                     raise NotReachable(f"{error} ({waited})", hint=error.hint) from error
                 if pause == _FIRST:
-                    self._notify(f"not reachable: {error}; asking again for up to {in_words(self.seconds)}")
+                    self._notify(
+                        f"not reachable: {error}; asking again for up to {duration_text(self.seconds)}"
+                    )
                 self._clock.sleep(min(pause, left))
             self._meanwhile()
         raise AssertionError  # the pauses do not end

@@ -31,12 +31,12 @@ class Ran(NamedTuple):
     Attributes:
         returncode: its exit code; of a signal, the negative number.
         output: its standard output; empty where that was not read.
-        said: the end of its standard error, at most 4,096 bytes; empty where that was not read.
+        error_output: the end of its standard error, at most 4,096 bytes; empty where that was not read.
     """
 
     returncode: int
     output: bytes
-    said: bytes
+    error_output: bytes
 
 
 def run_program(
@@ -74,9 +74,9 @@ def run_program(
         stderr=subprocess.PIPE if reads_errors else None,
         cwd=cwd,
     )
-    output, said = _Kept(process, MAX_OUTPUT), _Kept(None, _TAIL)
+    output, error_output = _Kept(process, MAX_OUTPUT), _Kept(None, _TAIL)
     threads = []
-    for pipe, kept in ((process.stdout, output), (process.stderr, said)):
+    for pipe, kept in ((process.stdout, output), (process.stderr, error_output)):
         if pipe is not None:
             threads.append(threading.Thread(target=kept.read, args=(pipe,), daemon=True))
     if process.stdin is not None:
@@ -94,7 +94,7 @@ def run_program(
         thread.join(max(0.0, drained_by - time.monotonic()))
     if output.is_too_much:
         raise TooMuchOutput
-    return Ran(process.returncode, bytes(output.data), bytes(said.data))
+    return Ran(process.returncode, bytes(output.data), bytes(error_output.data))
 
 
 class _Kept:

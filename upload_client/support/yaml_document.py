@@ -18,7 +18,7 @@ import yaml
 from upload_client.core.text import counted, for_terminal
 from upload_client.errors import UsageError
 
-__all__ = ["SHOWN", "Budget", "InvalidDocument", "InvalidYaml", "Limits", "place", "read", "says"]
+__all__ = ["SHOWN", "Budget", "InvalidDocument", "InvalidYaml", "Limits", "place", "problem_text", "read"]
 
 SHOWN = 20
 """Problems of a document that are told; of more the number."""
@@ -219,8 +219,8 @@ class _Builder:
         except yaml.YAMLError:
             raise
         except Exception as error:  # noqa: BLE001 - of a tag's own code: no such date, no number, no such word
-            said = str(error) if type(error) is ValueError else "it is not what its tag says"
-            raise _Bad(f"{node.value[:_MAX_TEXT]!r}: {said}"[:_MAX_TEXT], node.start_mark) from None
+            problem = str(error) if type(error) is ValueError else "it is not what its tag says"
+            raise _Bad(f"{node.value[:_MAX_TEXT]!r}: {problem}"[:_MAX_TEXT], node.start_mark) from None
         if type(value) is int and not -(2**63) <= value < 2**64:
             raise _Bad("a whole number of more than 64 bits", node.start_mark)
         return value
@@ -249,7 +249,7 @@ def place(root: yaml.Node, loc: Sequence[str | int]) -> str:
     return f"line {line + 1}" + (f", {key}" if key else "")
 
 
-def says(problem: Any, keys: Iterable[str]) -> str:  # noqa: ANN401 - pydantic's own mapping
+def problem_text(problem: Any, keys: Iterable[str]) -> str:  # noqa: ANN401 - pydantic's own mapping
     """A problem that pydantic has found, in words.
 
     Args:

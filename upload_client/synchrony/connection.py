@@ -222,7 +222,7 @@ class _Connection(DataPlatformConnection):
                 hint="Share another folder with that, or end this first: `upload-client sync --reset`.",
             )
         self._remote = self._connect()
-        self._view.say(f"{self._named} and {self._remote.where}")
+        self._view.show(f"{self._named} and {self._remote.where}")
 
     def synchronize(self) -> Outcome:
         """Compare both sides, ask, and do what was chosen.
@@ -274,13 +274,13 @@ class _Connection(DataPlatformConnection):
             shutil.rmtree(self._folder.books)
         except OSError as error:
             raise UsageError(f"{self._folder.books} cannot be deleted: {error.strerror or error}") from error
-        self._view.say(f"deleted {self._folder.books}")
+        self._view.show(f"deleted {self._folder.books}")
 
     def reset_remote(self) -> None:
         """Delete the books on the other side."""
         remote = self._connected()
         n = remote.forget()
-        self._view.say(f"deleted {remote.where}/{BOOKS} ({counted(n, 'file')})")
+        self._view.show(f"deleted {remote.where}/{BOOKS} ({counted(n, 'file')})")
 
     # --- inside ---
 
@@ -297,7 +297,7 @@ class _Connection(DataPlatformConnection):
             while not name or check_name(name):
                 name = self._prompt("Your name, for the others to see: ").strip()
                 if why := check_name(name) if name else "is empty":
-                    self._view.say(f"this name {why}")
+                    self._view.show(f"this name {why}")
         if not name:
             if self._dry_run or not self._yes:
                 return UNKNOWN  # nothing is going to be written in it
@@ -314,7 +314,7 @@ class _Connection(DataPlatformConnection):
 
     def _synchronize(self, remote: Remote) -> Outcome:
         view = self._view
-        sync = Sync(self._folder, remote, self._name(), warn=view.warn, tell=view.progress)
+        sync = Sync(self._folder, remote, self._name(), warn=view.warn, report=view.progress)
         done: list[tuple[str, Act]] = []
         failures: list[Failure] = []
         raced: dict[str, str] | None = None
@@ -329,7 +329,7 @@ class _Connection(DataPlatformConnection):
             meant = [offer for offer in offers if self._is_meant(offer)]
             if raced is not None:
                 for path, why in sorted(raced.items()):
-                    view.say(f"{path}: {why}")
+                    view.show(f"{path}: {why}")
                 meant = [offer for offer in meant if offer.path in raced]
             if not can_choose:
                 self._show(meant, remote, sync)
@@ -370,7 +370,7 @@ class _Connection(DataPlatformConnection):
         for change, rows in self._groups(offers):
             self._view.offers(change, rows, self._differences(change, rows, remote))
         if not offers:
-            self._view.say(f"nothing to do: {counted(sync.n_files, 'file')}")
+            self._view.show(f"nothing to do: {counted(sync.n_files, 'file')}")
 
     def _choose(self, offers: Sequence[Offer], remote: Remote) -> list[tuple[Offer, Choice]]:
         chosen: list[tuple[Offer, Choice]] = []
@@ -567,7 +567,7 @@ class S3Connection(_Connection):
 
     def intro_message(self) -> None:
         """Say what is going to happen."""
-        self._view.say("Data sync with S3")
+        self._view.show("Data sync with S3")
 
     def synchronize(self) -> Outcome:
         """Compare both sides, ask, and do what was chosen.
@@ -611,7 +611,7 @@ class S3Connection(_Connection):
 
     def close_message(self) -> None:
         """Say that it is over."""
-        self._view.say("Done.")
+        self._view.show("Done.")
 
     def _take(self, address: str) -> None:
         bucket, _, prefix = address.removeprefix("s3://").partition("/")
@@ -690,11 +690,11 @@ class FolderConnection(_Connection):
 
     def intro_message(self) -> None:
         """Say what is going to happen."""
-        self._view.say("Data sync with a shared folder")
+        self._view.show("Data sync with a shared folder")
 
     def close_message(self) -> None:
         """Say that it is over."""
-        self._view.say("Done.")
+        self._view.show("Done.")
 
     def _take(self, address: str) -> None:
         self._directory = Path(os.path.abspath(address))  # noqa: PTH100 - a symlink to it stays one

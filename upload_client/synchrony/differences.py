@@ -81,6 +81,6 @@ def _lines(before: Sequence[str], after: Sequence[str]) -> Iterator[str]:
 
 
 def _first(lines: Iterator[str]) -> list[str]:
-    told = list(islice(lines, MOST))
+    first = list(islice(lines, MOST))
     more = sum(1 for _ in lines)
-    return [*told, f"and {more:,} more"] if more else told
+    return [*first, f"and {more:,} more"] if more else first

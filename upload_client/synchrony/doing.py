@@ -46,7 +46,7 @@ def _send(
     ]
     state.is_sending = True
     for n, one in enumerate(state.remote.send(sends, state.folder.root), 1):
-        state.tell("sent", n, len(sends))
+        state.report("sent", n, len(sends))
         if _went_well(one, act, result):
             assert one.there is not None
             state.there[one.path] = one.there
@@ -71,7 +71,7 @@ def _went_well(one: Done, act: Act, result: Result) -> bool:
 def download(state: SyncState, offers: Sequence[Offer], result: Result) -> None:
     """Fetch files of the other side into the folder."""
     for n, (one, offer, whole) in enumerate(_fetched(state, offers, Act.DOWNLOAD, result), 1):
-        state.tell("fetched", n, len(offers))
+        state.report("fetched", n, len(offers))
         if _placed(state, offer.path, whole, offer.here, one, Act.DOWNLOAD, result):
             result.done.append((offer.path, Act.DOWNLOAD))
         write_down_sometimes(state)
@@ -103,7 +103,7 @@ def _placed(
 ) -> bool:
     """Have what was fetched take its place; whether it has."""
     try:
-        status, is_told = state.folder.put(whole, path, here)
+        status, is_exact = state.folder.put(whole, path, here)
     except Changed as error:
         result.raced[path] = str(error)
     except OSError as error:
@@ -111,7 +111,7 @@ def _placed(
         result.failures.append(Failure(path, act, why, code_of_errno(error.errno)))
     else:
         state.here[path] = Here(status.st_size, status.st_mtime_ns, status.st_ino, one.md5)
-        if is_told:
+        if is_exact:
             state.fresh.discard(path)
         else:
             state.fresh.add(path)
@@ -183,7 +183,7 @@ def delete_there(state: SyncState, offers: Sequence[Offer], result: Result) -> N
             continue
         removes.append(Remove(offer.path, offer.there, kept))
     for n, one in enumerate(state.remote.remove(removes, state.warn), 1):
-        state.tell("deleted", n, len(removes))
+        state.report("deleted", n, len(removes))
         if _went_well(one, Act.DELETE_THERE, result):
             was = state.there.pop(one.path)
             md5 = state.known_md5(one.path, was) or UNKNOWN

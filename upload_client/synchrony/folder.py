@@ -252,7 +252,7 @@ class Folder:
                 after = os.fstat(fd)
         except OSError as error:
             return _unreadable(path, "cannot be read", error), False
-        if any(getattr(before, name) != getattr(after, name) for name in _TOLD_BY):
+        if any(getattr(before, name) != getattr(after, name) for name in _IDENTITY_FIELDS):
             return Skipped(path, "is being written", FileCode.CHANGED), False
         is_fresh = settled_mtime(after.st_mtime_ns, seen_ns) is None
         here = Here(after.st_size, after.st_mtime_ns, after.st_ino, digest.hexdigest(), after.st_ctime_ns)
@@ -319,7 +319,7 @@ class Folder:
         """
         target = self._place(path)
         failpoints.reach("before:put:file")
-        is_told = date_now(whole)
+        is_exact = date_now(whole)
         status = os.lstat(whole)  # before it is where somebody may change it
         self.expect(path, here)
         if here is None:
@@ -329,7 +329,7 @@ class Folder:
         else:
             os.replace(whole, target)  # noqa: PTH105
         failpoints.reach("after:put:file")
-        return status, is_told
+        return status, is_exact
 
     def delete(self, path: str, here: Here) -> None:
         """Delete a file, and folders that are empty then.
@@ -382,7 +382,7 @@ def _unreadable(path: str, what: str, error: OSError) -> Skipped:
     return Skipped(path, f"{what}: {error.strerror}", code_of_errno(error.errno))
 
 
-_TOLD_BY: Final = ("st_size", "st_mtime_ns", "st_ctime_ns")
+_IDENTITY_FIELDS: Final = ("st_size", "st_mtime_ns", "st_ctime_ns")
 
 
 def _known_by(status: os.stat_result) -> tuple[int, int, int]:
@@ -447,11 +447,11 @@ def write_whole(path: Path, data: bytes | Iterable[bytes], *, kind: str = "") ->
             file.flush()
             os.fsync(file.fileno())
         failpoints.reach(f"between:{name}")
-        is_told = date_now(temporary)
+        is_exact = date_now(temporary)
         temporary.replace(path)
         failpoints.reach(f"after:{name}")
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
-    return is_told
+    return is_exact

@@ -33,7 +33,7 @@ def compare(state: SyncState) -> list[Offer]:
         listing = pool.submit(state.remote.listing)
         try:
             state.here, state.skipped, state.fresh = state.folder.look(
-                cache.files, ignored=state.ignored, on_progress=lambda n: state.tell("read", n, 0)
+                cache.files, ignored=state.ignored, on_progress=lambda n: state.report("read", n, 0)
             )
             state.sending = table(memory.book(SENDING), f"{BOOKS}/{SENDING}")
         finally:
@@ -95,20 +95,20 @@ def _find_md5s(state: SyncState) -> None:
         if known is not None and known[0] == there.etag:
             md5s[path] = known[1]
             continue
-        told = state.remote.told_md5(there)
+        stated = state.remote.stated_md5(there)
         mine = here.get(path)
-        if told is None:
+        if stated is None:
             if mine is not None or path in base:
                 opaque.append((path, there))
             continue
-        if mine is None or mine.md5 == told or mine.size != there.size:
+        if mine is None or mine.md5 == stated or mine.size != there.size:
             continue
         row = versions.get(path)
-        if row is None or row.md5 != told:
+        if row is None or row.md5 != stated:
             doubted.append((path, there))  # an object that is encrypted has an ETag that is no MD5
     for files, is_doubt in ((doubted, True), (opaque, False)):
         for n, (path, md5) in enumerate(state.remote.md5s(files, doubted=is_doubt), 1):
-            state.tell("compared", n, len(files))
+            state.report("compared", n, len(files))
             there = state.there[path]
             if md5 is None:
                 # It is being replaced in this moment: what comes of it is seen the next time.

@@ -152,7 +152,7 @@ class Remote(Protocol):
         """
         ...
 
-    def told_md5(self, there: There) -> str | None:
+    def stated_md5(self, there: There) -> str | None:
         """The MD5 that an ETag seems to be; None: it is none, to look at."""
         ...
 

@@ -119,7 +119,7 @@ class S3Remote:
             return None
         return found.body, found.etag
 
-    def told_md5(self, there: There) -> str | None:
+    def stated_md5(self, there: There) -> str | None:
         """See `Remote`: the ETag of what was written in one piece, unless it is encrypted with KMS."""
         return there.etag if is_md5(there.etag) else None
 
@@ -148,10 +148,10 @@ class S3Remote:
         key = self.prefix + path
         try:
             with store_errors(f"HEAD {key}"):
-                said: Any = self.bucket.client.head_object(Bucket=self.bucket.name, Key=key)
+                answer: Any = self.bucket.client.head_object(Bucket=self.bucket.name, Key=key)
         except NotFound:
             return False
-        return said.get("ServerSideEncryption") in _OPAQUE or "SSECustomerAlgorithm" in said
+        return answer.get("ServerSideEncryption") in _OPAQUE or "SSECustomerAlgorithm" in answer
 
     def _read(self, path: str, there: There, start: int) -> Iterator[bytes]:
         """The content of one version from an offset; it goes on where a connection ended.

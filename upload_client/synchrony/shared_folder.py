@@ -70,7 +70,7 @@ class SharedFolder:
         self._real = os.path.realpath(root).rstrip(os.sep) + os.sep
         self._flusher = Flusher()
         self._ahead_ns = 0  # of the clock of the file system, this machine's
-        self._told: dict[str, str] = {}  # path → ETag, of those that have an MD5 in it, and of those sent
+        self._etags: dict[str, str] = {}  # path → ETag, of those that have an MD5 in it, and of those sent
 
     def _path(self, path: str) -> Path:
         return self.root / on_disk(path)
@@ -150,12 +150,12 @@ class SharedFolder:
     def _there(self, path: str, status: os.stat_result, seen_ns: int) -> There:
         etag = _of(status.st_size, status.st_mtime_ns)
         if self._is_doubtful(path, etag, status.st_mtime_ns, seen_ns):
-            etag = self._told[path] = f"{etag}:{self._digest(path, etag) or secrets.token_hex(16)}"
+            etag = self._etags[path] = f"{etag}:{self._digest(path, etag) or secrets.token_hex(16)}"
         return There(status.st_size, etag, status.st_mtime)
 
     def _is_doubtful(self, path: str, etag: str, mtime_ns: int, seen_ns: int) -> bool:
         """Whether a file may have had other content at the same size and time; told once, it stays so."""
-        alike, colon, _ = self._told.get(path, "").partition(":")
+        alike, colon, _ = self._etags.get(path, "").partition(":")
         if alike == etag:
             return bool(colon)
         return settled_mtime(mtime_ns, seen_ns - self._ahead_ns) is None
@@ -198,7 +198,7 @@ class SharedFolder:
                 etag = _of(size, file.fingerprint.mtime_ns)
                 key = f"{BOOKS}/{name}"
                 if self._is_doubtful(key, etag, file.fingerprint.mtime_ns, file.seen_ns):
-                    etag = self._told[key] = f"{etag}:{_md5(data)}"
+                    etag = self._etags[key] = f"{etag}:{_md5(data)}"
                 return data, etag
         except FileRefused as error:
             if error.code is FileCode.MISSING:
@@ -215,13 +215,13 @@ class SharedFolder:
             now = self._there(key, path.stat(), seen_ns).etag if path.exists() else None
             if now != expect:
                 raise Raced(name)
-            is_told = write_whole(path, data, kind="shared.csv")
-            return self._written(key, path.stat(), _md5(data), is_told=is_told).etag
+            is_exact = write_whole(path, data, kind="shared.csv")
+            return self._written(key, path.stat(), _md5(data), is_exact=is_exact).etag
 
-    def _written(self, path: str, status: os.stat_result, md5: str, *, is_told: bool) -> There:
+    def _written(self, path: str, status: os.stat_result, md5: str, *, is_exact: bool) -> There:
         """A file that was written just now, and whether its time tells it from what is written later."""
         etag = _of(status.st_size, status.st_mtime_ns)
-        etag = self._told[path] = etag if is_told else f"{etag}:{md5}"
+        etag = self._etags[path] = etag if is_exact else f"{etag}:{md5}"
         return There(status.st_size, etag, status.st_mtime)
 
     def check(self) -> None:
@@ -234,7 +234,7 @@ class SharedFolder:
                     if now_ns - left.lstat().st_mtime_ns > _LEFT_NS:
                         left.unlink()
 
-    def told_md5(self, there: There) -> str | None:  # noqa: ARG002 - a directory knows none
+    def stated_md5(self, there: There) -> str | None:  # noqa: ARG002 - a directory knows none
         """See `Remote`."""
         return None
 
@@ -330,7 +330,7 @@ class SharedFolder:
             now = self._now(file.path)
             if (None if now is None else now.etag) != file.expect:
                 return Done(file.path, raced=True)
-            is_told = date_now(written.path)
+            is_exact = date_now(written.path)
             status = written.path.lstat()  # before it is where somebody may change it
             failpoints.reach("before:send:file")
             if now is None:
@@ -342,7 +342,7 @@ class SharedFolder:
             return Done(file.path, raced=True)
         except (FileRefused, OSError) as error:
             return self._not_sent(file.path, error)
-        there = self._written(file.path, status, written.md5, is_told=is_told)
+        there = self._written(file.path, status, written.md5, is_exact=is_exact)
         return Done(file.path, there, written.md5)
 
     def _target(self, path: str) -> Path:

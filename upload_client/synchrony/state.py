@@ -77,7 +77,7 @@ class SyncState:
         remote: the other side.
         name: whose edits these are.
         warn: is told what a person should know, once each.
-        tell: is told how far it is: what is done, how many, of how many.
+        report: is told how far it is: what is done, how many, of how many.
         clock: time; it is written down and never decides.
 
     Attributes:
@@ -106,14 +106,14 @@ class SyncState:
         remote: Remote,
         name: str,
         warn: Callable[[str, MessageCode], None],
-        tell: Callable[[str, int, int], None],
+        report: Callable[[str, int, int], None],
         clock: Clock,
     ) -> None:
         self.folder = folder
         self.remote = remote
         self.name = name
         self.warn = warn
-        self.tell = tell
+        self.report = report
         self.clock = clock
         self.memory = Memory(folder.books)
         self.cache = Cache()
@@ -145,7 +145,7 @@ class SyncState:
 
     def known_md5(self, path: str, there: There) -> str | None:
         """The MD5 of a file on the other side; None: nobody has read it yet."""
-        return self.md5.get(path) or self.remote.told_md5(there)
+        return self.md5.get(path) or self.remote.stated_md5(there)
 
     def agree(self, path: str) -> None:
         """Have the base of a path be what both sides are now, where they are the same."""

@@ -35,7 +35,7 @@ class Sync:
         remote: the other side.
         name: whose edits these are.
         warn: is told what a person should know, once each, with its code.
-        tell: is told how far it is: what is done, how many, of how many.
+        report: is told how far it is: what is done, how many, of how many.
         clock: time; it is written down and never decides.
     """
 
@@ -46,10 +46,10 @@ class Sync:
         name: str,
         *,
         warn: Callable[[str, MessageCode], None] = lambda _, __: None,
-        tell: Callable[[str, int, int], None] = lambda *_: None,
+        report: Callable[[str, int, int], None] = lambda *_: None,
         clock: Clock = SYSTEM,
     ) -> None:
-        self._state = SyncState(folder, remote, name, warn, tell, clock)
+        self._state = SyncState(folder, remote, name, warn, report, clock)
 
     @property
     def skipped(self) -> list[Skipped]:

@@ -94,7 +94,7 @@ class View(Protocol):
     there: str
     """The name of the other side."""
 
-    def say(self, text: str) -> None:
+    def show(self, text: str) -> None:
         """Show a sentence."""
         ...
 
@@ -162,7 +162,7 @@ class ScreenView:
             silent=not self.console.is_terminal or self.console.is_jupyter, file=self.console.file
         )
 
-    def say(self, text: str) -> None:
+    def show(self, text: str) -> None:
         """See `View`."""
         self._print(text)
 
@@ -203,10 +203,10 @@ class ScreenView:
         for number, row in enumerate(rows[:MOST_ROWS], 1):
             if row.note:
                 self._print(f"  {number}: {row.note}")
-            told = differences.get(row.path, ())
-            if told:
+            lines = differences.get(row.path, ())
+            if lines:
                 self._print(f"  {number}: what differs (- yours, + theirs)")
-            for line in told:
+            for line in lines:
                 style = "green" if line.startswith("+") else "red" if line.startswith("-") else ""
                 self._print(f"     {line}", style)
         if change in WAYS:
@@ -274,8 +274,8 @@ class ScreenView:
     def did(self, done: Sequence[tuple[str, Act]], failures: Sequence[Failure]) -> None:
         """See `View`: counts of what went well, each that did not."""
         counts = {act: sum(1 for _, one in done if one is act) for act in Act}
-        if told := [f"{n:,} {DONE[act].format(there=self.there)}" for act, n in counts.items() if n]:
-            self._print(", ".join(told))
+        if parts := [f"{n:,} {DONE[act].format(there=self.there)}" for act, n in counts.items() if n]:
+            self._print(", ".join(parts))
         for failure in failures[:50]:
             self._print(f"failed: {for_log(failure.path, 300)}: {for_log(failure.why, 500)}", "bold red")
         if len(failures) > 50:
@@ -302,7 +302,7 @@ class JsonView:
         line = {"schema_version": SCHEMA_VERSION, "kind": kind, "t": timestamp(time.time()), **fields}
         self._write(json.dumps(line).encode("ascii", "backslashreplace").decode())
 
-    def say(self, text: str) -> None:
+    def show(self, text: str) -> None:
         """See `View`: only people need it."""
 
     def warn(self, text: str, code: MessageCode) -> None:
@@ -362,10 +362,10 @@ def ask_rows(view: View, prompt: Prompt, change: Change, n: int) -> tuple[frozen
         try:
             rows, back = parse_answer(prompt(question), n)
         except Answer as error:
-            view.say(str(error))
+            view.show(str(error))
             continue
         if back and change not in BACK:
-            view.say("there is no other version to go back to")
+            view.show("there is no other version to go back to")
             continue
         return rows, back
 
@@ -380,16 +380,16 @@ def ways_of(change: Change) -> dict[str, str]:
 
 def ask_conflict(view: View, prompt: Prompt, offer: Offer) -> tuple[Choice, bool]:
     """Ask what is to become of one conflict, and whether the same of all that follow it."""
-    words = tuple(ways_of(offer.change))
+    names = tuple(ways_of(offer.change))
     while True:
-        text = prompt(f"{offer.path}: {'/'.join(words)}? ").strip().lower()
-        word, _, more = text.partition(" ")
-        found = [one for one in words if word and one.startswith(word)]
+        text = prompt(f"{offer.path}: {'/'.join(names)}? ").strip().lower()
+        name, _, more = text.partition(" ")
+        found = [one for one in names if name and one.startswith(name)]
         if not text:
             return Choice.LATER, False
         if len(found) == 1 and more.strip() in {"", "all"}:
             return Choice(found[0]), more.strip() == "all"
-        view.say(f"{for_terminal(text)!r} is none of them")
+        view.show(f"{for_terminal(text)!r} is none of them")
 
 
 def ask_yes(prompt: Prompt, question: str) -> bool:

@@ -88,7 +88,7 @@ def send_files(
         running = Elsewhere(executor, source, destination, **options)
     try:
         more = True
-        told = 0
+        reported = 0
         while True:
             while more and running.in_flight < WINDOW:
                 task = next(tasks, None)
@@ -99,10 +99,10 @@ def send_files(
             if not more and not running.in_flight:
                 return
             outcomes = running.poll(1.0)[1]
-            if on_progress is not None and running.bytes_sent > told:
+            if on_progress is not None and running.bytes_sent > reported:
                 sent = running.bytes_sent
-                on_progress(sent - told)
-                told = sent
+                on_progress(sent - reported)
+                reported = sent
             yield from outcomes
     finally:
         running.close()

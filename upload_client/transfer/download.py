@@ -388,7 +388,7 @@ class _Fetching:
         """The multiplexer has met what nobody foresaw."""
         self._ended.put(error)
 
-    def tell(self, *, now: float) -> bool:
+    def notify_caller(self, *, now: float) -> bool:
         """Give some files their names that are on the disk by now.
 
         That is for this thread, too: two would take turns at the interpreter's lock, call by call.
@@ -604,10 +604,10 @@ class _Fetching:
             fd = self._with_room(claim, temporary)
             os.ftruncate(fd, 0)
             tries = _TRIES_AT_ONCE if task.size > RANGE else _TRIES
-            told, crc32, md5 = self._repeated(
+            stated, crc32, md5 = self._repeated(
                 lambda: self._poured(task, self._sink(fd, 0, md5=self._wants_md5)), tries
             )
-            self._check_whole(task, temporary, crc32, told)
+            self._check_whole(task, temporary, crc32, stated)
             self._writers.submit(self._finish, task, temporary, fd, _success(task, crc32, md5))
         except BaseException as error:
             self._unwritten.release()
@@ -643,21 +643,21 @@ class _Fetching:
                 return answer.crc32, checksums.encode(sink.crc32), sink.md5
             if answer.passing:
                 raise ConnectionError(answer.message or answer.code)
-        said = self._read(task, sink, task.size, ChecksumMode="ENABLED")
-        told = said.get("ChecksumCRC32") if said.get("ChecksumType") != "COMPOSITE" else None
-        return told, checksums.encode(sink.crc32), sink.md5
+        head = self._read(task, sink, task.size, ChecksumMode="ENABLED")
+        stated = head.get("ChecksumCRC32") if head.get("ChecksumType") != "COMPOSITE" else None
+        return stated, checksums.encode(sink.crc32), sink.md5
 
     def _read(self, task: FetchTask, sink: _FileSink, size: int, **asked: str) -> dict[str, Any]:
         """The same through boto3, which knows what to do about unusual answers."""
         client: Any = self._source.client
-        said: dict[str, Any] = client.get_object(
+        answer: dict[str, Any] = client.get_object(
             Bucket=self._source.name,
             Key=self._source.prefix + task.key,
             IfMatch=f'"{task.etag}"',
             **asked,
         )
         sink.begin()
-        with contextlib.closing(said["Body"]) as stream:
+        with contextlib.closing(answer["Body"]) as stream:
             while block := stream.read(len(sink.buffer)):
                 if sink.size + len(block) > size:
                     raise ConnectionError("the answer is too long")
@@ -665,7 +665,7 @@ class _Fetching:
                 sink.came(len(block))
         if sink.size != size:
             raise ConnectionError("the answer was cut")
-        return said
+        return answer
 
     def _md5_of(self, body: bytes | bytearray) -> str:
         return hashlib.md5(body, usedforsecurity=False).hexdigest() if self._wants_md5 else ""
@@ -701,21 +701,21 @@ class _Fetching:
 
     def _whole(self, task: FetchTask) -> tuple[bytes, str]:
         client: Any = self._source.client
-        said = client.get_object(
+        answer = client.get_object(
             Bucket=self._source.name,
             Key=self._source.prefix + task.key,
             IfMatch=f'"{task.etag}"',
             ChecksumMode="ENABLED",
         )
-        with contextlib.closing(said["Body"]) as stream:
+        with contextlib.closing(answer["Body"]) as stream:
             body: bytes = stream.read(task.size + 1)
         if len(body) != task.size:
             raise ConnectionError("the answer was cut, or is too long")
         crc32 = checksums.encode(checksums.crc32(body))
-        told = said.get("ChecksumCRC32") if said.get("ChecksumType") != "COMPOSITE" else None
-        if told not in (None, crc32):
-            raise ConnectionError(f"what came has CRC32 {crc32}, where S3 says {told}")
-        if told is None:
+        stated = answer.get("ChecksumCRC32") if answer.get("ChecksumType") != "COMPOSITE" else None
+        if stated not in (None, crc32):
+            raise ConnectionError(f"what came has CRC32 {crc32}, where S3 says {stated}")
+        if stated is None:
             self._check_etag(task, lambda part_size: _etag_of(body, part_size, task.etag))
         return body, crc32
 
@@ -778,9 +778,9 @@ class _Fetching:
         _drop(notes)
         return _success(task, crc32, md5)._replace(bytes_fetched=fetched)
 
-    def _check_whole(self, task: FetchTask, temporary: str, crc32: str, said: str | None) -> None:
+    def _check_whole(self, task: FetchTask, temporary: str, crc32: str, stated: str | None) -> None:
         """Hold a file in ranges against what the store says. What is wrong is not gone on with."""
-        if said is None:
+        if stated is None:
             self._repeated(
                 lambda: self._check_etag(
                     task,
@@ -789,8 +789,8 @@ class _Fetching:
                     ),
                 )
             )
-        elif said != crc32:
-            raise _Failed(f"what came has CRC32 {crc32}, where S3 says {said}", FileCode.NO_ANSWER)
+        elif stated != crc32:
+            raise _Failed(f"what came has CRC32 {crc32}, where S3 says {stated}", FileCode.NO_ANSWER)
 
     def _range(self, task: FetchTask, fd: int, index: int) -> int:
         """Fetch a range, and write it; its CRC32."""
@@ -810,8 +810,8 @@ class _Fetching:
             found = self._source.head(task.key)
             return None if found is None else (found.etag, found.size, found.crc32)
 
-        told: tuple[str, int, str | None] | None = self._repeated(ask)
-        return told
+        head: tuple[str, int, str | None] | None = self._repeated(ask)
+        return head
 
     def _check_etag(self, task: FetchTask, found: Callable[[int | None], str | None]) -> None:
         """Hold content against an ETag, where the store says no CRC32; `found` is told the part size."""
@@ -821,8 +821,8 @@ class _Fetching:
         if found(part_size) in (task.etag, None):
             return
         client: Any = self._source.client
-        said = client.head_object(Bucket=self._source.name, Key=self._source.prefix + task.key)
-        if said.get("ServerSideEncryption") in _OPAQUE or "SSECustomerAlgorithm" in said:
+        answer = client.head_object(Bucket=self._source.name, Key=self._source.prefix + task.key)
+        if answer.get("ServerSideEncryption") in _OPAQUE or "SSECustomerAlgorithm" in answer:
             return  # then the ETag is none of the content
         raise _Failed("what came has another MD5 than its ETag says", FileCode.NO_ANSWER)
 
@@ -878,10 +878,10 @@ def part_size_of(bucket: Bucket, key: str, etag: str, size: int) -> int | None:
 def _size_of_part(bucket: Bucket, key: str, etag: str, number: int) -> int:
     client: Any = bucket.client
     with store_errors(f"HEAD of part {number} of {bucket.prefix}{key}"):
-        said = client.head_object(
+        answer = client.head_object(
             Bucket=bucket.name, Key=bucket.prefix + key, PartNumber=number, IfMatch=f'"{etag}"'
         )
-    found: int = said.get("ContentLength", 0)
+    found: int = answer.get("ContentLength", 0)
     return found
 
 

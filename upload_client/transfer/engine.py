@@ -14,7 +14,7 @@ outcome says that S3 acknowledged it, or why not. Nothing here knows of ledgers,
 `may_write`, asked before each request that changes something.
 
 One lock guards all of it: queues, files on their way, counts, outcomes. Workers wait on it for work
-(`_work`), the caller for outcomes (`_told`). A worker takes a job under the lock, carries its requests
+(`_work`), the caller for outcomes (`_notified`). A worker takes a job under the lock, carries its requests
 out without it, and has the result dealt with (`job.done`) under it again: there no request is made and no
 content read. `submit`, `poll`, `stop` and `close` are for one thread, the caller's; `progress` and
 `failed` may be called from any. The multiplexer calls `room`, `take_small`, `report`, `hand_over` and
@@ -62,9 +62,9 @@ _RESTARTS = 3
 _CLOSING = 0.5  # seconds for all threads together to end
 _MOST_WORKERS = 32  # where nobody has said how many
 _SMALL_MEMORY = 48 * MIB
-_TELL_AT = 64
+_NOTIFY_OUTCOMES = 64
 _CROWD = 32
-_TELL_AFTER = 0.01
+_NOTIFY_SECONDS = 0.01
 
 
 class EngineFailed(DeliveryError):  # noqa: N818 - as those in `upload_client.errors`
@@ -162,7 +162,7 @@ class TransferEngine:
 
         self._lock = threading.Lock()
         self._work = threading.Condition(self._lock)
-        self._told = threading.Condition(self._lock)
+        self._notified = threading.Condition(self._lock)
         self._order = itertools.count()
         self._small: deque[TransferTask] = deque()
         self._bulk: list[tuple[int, int, TransferTask]] = []
@@ -175,7 +175,7 @@ class TransferEngine:
         self._started: deque[int] = deque()
         self._outcomes: deque[TransferOutcome] = deque()
         self._polling = False
-        self._told_at = 0.0
+        self._notified_at = 0.0
 
         self._bytes_sent = 0
         self._bytes_kept = 0
@@ -281,7 +281,7 @@ class TransferEngine:
         with self._lock:
             if timeout > 0 and not self._outcomes and not self._started and self._fault is None:
                 self._polling = True
-                self._told.wait(timeout)
+                self._notified.wait(timeout)
                 self._polling = False
             started, outcomes = list(self._started), list(self._outcomes)
             if not started and not outcomes:
@@ -304,7 +304,7 @@ class TransferEngine:
             self._release_workers()
             self._polling = True
             while self._under_way() and (seconds := end - self._clock.monotonic()) > 0:
-                self._told.wait(min(seconds, 0.1))
+                self._notified.wait(min(seconds, 0.1))
             self._polling = False
             self._driver.stop()
             rows = list(self._rows)
@@ -335,7 +335,7 @@ class TransferEngine:
             self._fault = self._fault or error
             self._stopping = True
             self._release_workers()
-            self._told.notify_all()
+            self._notified.notify_all()
 
     def _check(self) -> None:
         if (fault := self._fault) is not None:
@@ -406,7 +406,7 @@ class TransferEngine:
             found = self._file(self._small.popleft())
         if found is not None:
             if isinstance(found.about, TransferTask):
-                self._told_begun(found.about)
+                self._note_begun(found.about)
             self._flying += 1
             self._memory_used += found.memory
             self._nudge()  # each wakes the next, as long as there is something to do
@@ -456,7 +456,7 @@ class TransferEngine:
         self._beginning += parted
         return Job(self._steps.of(task), self._parted_begun if parted else self._begun, task, memory)
 
-    def _told_begun(self, task: TransferTask) -> None:
+    def _note_begun(self, task: TransferTask) -> None:
         # One that turned out to be larger than it was said to be begins twice, and is told of once.
         if task is self._rows.get(task.row):
             self._started.append(task.row)
@@ -589,7 +589,7 @@ class TransferEngine:
         n_bytes = n = 0
         with self._lock:
             for job in begun:
-                self._told_begun(job.about)
+                self._note_begun(job.about)
             for job, result in ended:
                 job.done(job.about, result)
                 if isinstance(result, TransferOutcome):
@@ -610,15 +610,19 @@ class TransferEngine:
             self._ready.append(job)
             self._wake_worker()
 
-    def tell(self, *, now: float) -> bool:
+    def notify_caller(self, *, now: float) -> bool:
         """Wake the caller, if it waits and there is enough to tell, or nothing more to come soon."""
         if not self._outcomes or not self._polling:
             return True
-        if len(self._outcomes) < _TELL_AT and self._under_way() and now - self._told_at < _TELL_AFTER:
+        if (
+            len(self._outcomes) < _NOTIFY_OUTCOMES
+            and self._under_way()
+            and now - self._notified_at < _NOTIFY_SECONDS
+        ):
             return False
-        self._told_at = now
+        self._notified_at = now
         with self._lock:
-            self._told.notify_all()
+            self._notified.notify_all()
         return True
 
     def _busy(self) -> bool:
@@ -653,7 +657,7 @@ class TransferEngine:
                 if self._stopping and not self._flying:
                     self._release_workers()
                 if self._polling:
-                    self._told.notify_all()
+                    self._notified.notify_all()
 
     def _note(self, answer: Answer) -> None:
         if answer.ok:

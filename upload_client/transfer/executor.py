@@ -78,11 +78,11 @@ class Place:
         at_aws = host.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws"))
         config = meta.config
         names = ("s3", "use_dualstack_endpoint", "use_fips_endpoint")
-        told = {name: value for name in names if (value := getattr(config, name, None)) is not None}
+        given = {name: value for name in names if (value := getattr(config, name, None)) is not None}
         url = None if at_aws else meta.endpoint_url
         options = tuple(sorted(bucket.options.items()))
         return cls(
-            bucket.name, bucket.prefix, url, meta.region_name, json.dumps(told, sort_keys=True), options
+            bucket.name, bucket.prefix, url, meta.region_name, json.dumps(given, sort_keys=True), options
         )
 
     def bucket(self, keys: Keys | None, n_threads: int = 10) -> Bucket:
@@ -251,7 +251,7 @@ class ExecutorEngine:
         self._options = tuple(sorted(options.items()))
 
         self._mutex = threading.Lock()
-        self._told = threading.Condition(self._mutex)
+        self._notified = threading.Condition(self._mutex)
         self._order = itertools.count()
         self._waiting: list[tuple[int, int, TransferTask]] = []
         self._waiting_bytes = 0
@@ -303,7 +303,7 @@ class ExecutorEngine:
         self._hand_out()
         with self._mutex:
             if timeout > 0 and not self._outcomes and not self._started:
-                self._told.wait(timeout)
+                self._notified.wait(timeout)
             started, outcomes = self._started, self._outcomes
             self._started, self._outcomes = [], []
         self._hand_out()
@@ -323,7 +323,7 @@ class ExecutorEngine:
             future.cancel()
         with self._mutex:
             while self._out and (seconds := end - time.monotonic()) > 0:
-                self._told.wait(seconds)
+                self._notified.wait(seconds)
             rows = list(self._rows)
             self._rows.clear()
             return rows
@@ -423,12 +423,12 @@ class ExecutorEngine:
                     outcomes = [outcome for outcome in outcomes if outcome.row not in expired]
                 for outcome in outcomes:
                     self._conclude(outcome)
-            self._told.notify_all()
+            self._notified.notify_all()
 
     def _lost(self, tasks: tuple[TransferTask, ...], error: BaseException) -> None:
         for task in tasks:
             self._conclude(_not_sent(task, f"its worker was lost: {type(error).__name__}: {error}"[:500]))
-        self._told.notify_all()
+        self._notified.notify_all()
 
     def _conclude(self, outcome: TransferOutcome) -> None:
         if self._rows.pop(outcome.row, None) is not None:

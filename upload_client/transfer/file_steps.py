@@ -139,8 +139,8 @@ class FileSteps:
             found = yield from look_up(task)
             size, etag = found.size, found.etag
             unproven = tuple(each for each in task.digests if each[0] not in found.digests)
-            if task.sha256 and (said := found.digests.get("sha256")) is not None:
-                sha256 = said.hex()
+            if task.sha256 and (stated := found.digests.get("sha256")) is not None:
+                sha256 = stated.hex()
             task = task._replace(digests=unproven)
         if size <= MULTIPART_COPY_LIMIT:
             is_long = size >= LONG_COPY and not self._no_parts

@@ -151,15 +151,15 @@ class _Asking(Generic[T, R]):
     def report(self, begun: list[Job], ended: list[tuple[Job, object]]) -> None:
         """Some are answered."""
         del begun
-        told: list[tuple[T, Any]] = []
+        results: list[tuple[T, Any]] = []
         for job, result in ended:
             if isinstance(result, BaseException):
                 self._ended.put(result)
                 return
-            told.append((job.about, result))
-        if told:
-            self._pace.answered(0, time.monotonic(), busy=bool(self._waiting), n=len(told))
-            self._ended.put(told)
+            results.append((job.about, result))
+        if results:
+            self._pace.answered(0, time.monotonic(), busy=bool(self._waiting), n=len(results))
+            self._ended.put(results)
 
     def hand_over(self, job: Job, answer: Answer | None = None) -> None:
         """One that takes more than a question: there is no answer, or another than yes."""
@@ -181,7 +181,7 @@ class _Asking(Generic[T, R]):
         """The multiplexer has met what nobody foresaw."""
         self._ended.put(error)
 
-    def tell(self, *, now: float) -> bool:
+    def notify_caller(self, *, now: float) -> bool:
         """Whoever waits is told at once."""
         del now
         return True
@@ -195,10 +195,10 @@ class _Asking(Generic[T, R]):
 
 def _look(key: str) -> Generator[Any, Answer, ObjectInfo]:
     answer = yield HeadObject(key)
-    return _told(key, answer)
+    return _description(key, answer)
 
 
-def _told(key: str, answer: Answer) -> ObjectInfo:
+def _description(key: str, answer: Answer) -> ObjectInfo:
     return ObjectInfo(key, answer.size, answer.etag, answer.last_modified, answer.crc32, answer.version_id)
 
 

@@ -35,7 +35,7 @@ Engine = Literal["auto", "lean", "boto3"]
 """Connections to use: direct ones where possible; only direct ones; boto3's."""
 
 _MAX_TEXT = 500
-_MAX_SAID, _MAX_ID = 300, 100  # so that the request's id is not cut off
+_MAX_MESSAGE, _MAX_ID = 300, 100  # so that the request's id is not cut off
 
 
 class TransferOptions(TypedDict, total=False):
@@ -151,7 +151,7 @@ class NotTaken(Exception):  # noqa: N818 - reads as what it says
     """S3 did not take it; `answer` says why."""
 
     def __init__(self, answer: Answer) -> None:
-        super().__init__(_said(answer))
+        super().__init__(_sentence(answer))
         self.answer = answer
 
 
@@ -203,7 +203,7 @@ _CODES = {
 }
 
 
-def _said(answer: Answer) -> str:
+def _sentence(answer: Answer) -> str:
     if answer.meaning is Meaning.CLOCK:
         return f"S3 refuses the time of the request: {clock_and_hint(answer.date)[0]}"
     if answer.code == "NoCredentials":
@@ -212,5 +212,5 @@ def _said(answer: Answer) -> str:
         return f"no answer from S3: {answer.code}: {answer.message}"
     text = f"S3 refuses it: {answer.status} {answer.code}".rstrip()
     if answer.message:
-        text = f"{text}: {answer.message[:_MAX_SAID]}"
+        text = f"{text}: {answer.message[:_MAX_MESSAGE]}"
     return with_request_id(text, answer.request_id[:_MAX_ID])

@@ -144,15 +144,15 @@ def write(
             return answer
         if isinstance(request, CompleteUpload) and answer.code in _OF_THE_PARTS:
             return answer
-        said_yes, said = answer.ok, answer.crc32 if answer.ok else None
-        if said_yes:
+        is_ok, crc32_stated = answer.ok, answer.crc32 if answer.ok else None
+        if is_ok:
             answer = Answer(0, "MalformedAnswer", "the store said yes, and names no ETag that can be used")
         if answer.conflict or answer.lost:
             found = yield from persist(HeadObject(request.key))
-            if said_yes and found.ok and not found.etag:
+            if is_ok and found.ok and not found.etag:
                 return answer
-            if said_yes and found.ok and found.size == size:
-                acknowledged = said or crc32
+            if is_ok and found.ok and found.size == size:
+                acknowledged = crc32_stated or crc32
                 if found.crc32 is not None and found.crc32 == acknowledged:
                     return found
                 # A store that keeps no checksums, or a copy of which nobody knows it yet.

@@ -47,15 +47,15 @@ def is_terminal() -> bool:
     return sys.stderr.isatty() and os.environ.get("TERM", "").lower() not in {"dumb", "unknown"}
 
 
-def restore_terminal(last_words: bytes) -> None:
+def restore_terminal(last_message: bytes) -> None:
     """Show the cursor again when there is no time to end a reporter in order. Safe in a signal handler.
 
     Args:
-        last_words: What is said in the place of what is drawn, with its line end.
+        last_message: What is said in the place of what is drawn, with its line end.
     """
     if is_terminal():
         with contextlib.suppress(OSError):  # it may be the terminal's end that is signalled
-            os.write(2, b"\x1b[?7h\x1b[?25h\r \x1b[J\r" + last_words)
+            os.write(2, b"\x1b[?7h\x1b[?25h\r \x1b[J\r" + last_message)
 
 
 class Several:

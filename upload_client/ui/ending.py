@@ -30,10 +30,10 @@ class Command(NamedTuple):
     """A command line, to be typed again.
 
     Attributes:
-        words: The program and its arguments.
+        arguments: The program and its arguments.
     """
 
-    words: tuple[str, ...]
+    arguments: tuple[str, ...]
 
     def line(self, *more: str, windows: bool = os.name == "nt") -> str:
         """The command as it is typed into a shell, with these options added where they are missing.
@@ -42,15 +42,15 @@ class Command(NamedTuple):
             more: Options without values.
             windows: For ``cmd`` and PowerShell, in place of a POSIX shell.
         """
-        words = [*self.words, *(option for option in more if option not in self.words)]
-        return " ".join(map(_windows if windows else _posix, words))
+        arguments = [*self.arguments, *(option for option in more if option not in self.arguments)]
+        return " ".join(map(_windows if windows else _posix, arguments))
 
 
-def _posix(word: str) -> str:
-    if word.isprintable():
-        return shlex.quote(word)
+def _posix(argument: str) -> str:
+    if argument.isprintable():
+        return shlex.quote(argument)
     # It can neither be shown nor typed as it is; POSIX 2024 (2.2.4), bash, zsh and ksh have this.
-    inside = word.replace("\\", "\\\\").replace("'", "\\'")
+    inside = argument.replace("\\", "\\\\").replace("'", "\\'")
     return f"$'{''.join(map(_escaped, inside))}'"
 
 
@@ -61,13 +61,13 @@ def _escaped(one: str) -> str:
     return "".join(f"\\{byte:03o}" for byte in one.encode("utf-8", "surrogateescape"))
 
 
-def _windows(word: str) -> str:
+def _windows(argument: str) -> str:
     """As Windows' C library takes arguments apart; quoted wherever ``cmd`` or PowerShell would meddle."""
-    if _PLAIN_IN_WINDOWS.fullmatch(word):
-        return word
-    word = re.sub(r'(\\*)"', r'\1\1\\"', for_terminal(word))
-    word = re.sub(r"(\\+)\Z", r"\1\1", word)
-    return f'"{word}"'
+    if _PLAIN_IN_WINDOWS.fullmatch(argument):
+        return argument
+    argument = re.sub(r'(\\*)"', r'\1\1\\"', for_terminal(argument))
+    argument = re.sub(r"(\\+)\Z", r"\1\1", argument)
+    return f'"{argument}"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +128,10 @@ def ending(summary: Summary, command: Command | None = None) -> Ending:
         rows.append(("SHA-256", f"{summary.receipt_sha256}"))
     elif summary.receipt is not None:
         where = f"in the control bucket, {summary.receipt}; `upload-client receipt` fetches it"
-        rows.append(("receipt", where if command is None else complete(where, command.words)))
+        rows.append(("receipt", where if command is None else complete(where, command.arguments)))
     todo, more = _todo(summary)
     if todo:
-        rows.append(("next", todo if command is None else complete(todo, command.words)))
+        rows.append(("next", todo if command is None else complete(todo, command.arguments)))
     typed = "" if command is None or more is None else command.line(*more)
     return Ending(
         "well" if code == 0 else "error" if code in {1, 2} or 10 <= code < 130 else "todo",

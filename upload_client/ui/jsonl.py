@@ -66,7 +66,7 @@ class JsonlReporter:
     def __init__(self, *, stream: TextIO | None = None, clock: Clock = SYSTEM) -> None:
         self._lines = Lines(stream or "stdout")
         self._clock = clock
-        self._told_at = -PROGRESS_SECONDS
+        self._progress_at = -PROGRESS_SECONDS
         self._health: Health | None = None
 
     def handle(self, event: Event) -> None:
@@ -75,13 +75,13 @@ class JsonlReporter:
             if event.state in OUTCOMES:
                 # Thousands a second: they go out with the next figures of progress, which are never far.
                 self._write("file", _fields(event), flush=False)
-        elif isinstance(event, Progress) and event.seconds - self._told_at < PROGRESS_SECONDS:
+        elif isinstance(event, Progress) and event.seconds - self._progress_at < PROGRESS_SECONDS:
             self._lines.flush()
         elif isinstance(event, Health) and not self._is_news(event):
             pass
         else:
             if isinstance(event, Progress):
-                self._told_at = event.seconds
+                self._progress_at = event.seconds
             self._write(KINDS[type(event)], _fields(event), flush=True)
 
     def _is_news(self, event: Health) -> bool:
@@ -104,16 +104,16 @@ class JsonlReporter:
     def close(self) -> None:
         """Write what is held back."""
         self._lines.flush()
-        self._tell_trouble()
+        self._report_trouble()
 
     def _write(self, kind: str, body: Mapping[str, Any], *, flush: bool) -> None:
         line = {"schema_version": SCHEMA_VERSION, "kind": kind, "t": timestamp(self._clock.wall())}
         for name, value in body.items():
             line[name] = _plain(value)
         self._lines.write(_encode(line), flush=flush)
-        self._tell_trouble()
+        self._report_trouble()
 
-    def _tell_trouble(self) -> None:
+    def _report_trouble(self) -> None:
         """Tell people, once, that a program hears nothing more."""
         error, self._lines.trouble = self._lines.trouble, None
         if error is not None:

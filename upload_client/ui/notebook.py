@@ -16,7 +16,7 @@ from upload_client.events import Event, Health, Message, Phase, Planned, Progres
 from upload_client.support import figures
 from upload_client.support.clock import SYSTEM, Clock
 from upload_client.ui.ending import ending, problem_lines
-from upload_client.ui.run_view import PHASES, Told
+from upload_client.ui.run_view import PHASES, RunView
 
 __all__ = ["NotebookReporter"]
 
@@ -40,15 +40,15 @@ class NotebookReporter:
 
     def __init__(self, *, show: Callable[[str], object] | None = None, clock: Clock = SYSTEM) -> None:
         self._show = show or _in_place()
-        self._told = Told(clock)
-        self._told.room = _FILES
+        self._view = RunView(clock)
+        self._view.room = _FILES
         self._clock = clock
         self._shown_at = float("-inf")
         self._messages: deque[str] = deque(maxlen=_MESSAGES)
 
     def handle(self, event: Event) -> None:
         """Show this, soon."""
-        self._told.take(event)
+        self._view.take(event)
         match event:
             case Message(text, mtype) if mtype in {"warning", "error"}:
                 self._messages.append(f"{mtype}: {text}")
@@ -68,28 +68,28 @@ class NotebookReporter:
         """Keep what is shown."""
 
     def _picture(self) -> Iterator[str]:
-        told, progress = self._told, self._told.progress
-        phase = PHASES[told.phase] if told.phase else "starting"
-        yield f"<p>{_safe(phase[:1].upper() + phase[1:])} … {figures.duration(told.seconds)}</p>"
+        view, progress = self._view, self._view.progress
+        phase = PHASES[view.phase] if view.phase else "starting"
+        yield f"<p>{_safe(phase[:1].upper() + phase[1:])} … {figures.duration(view.seconds)}</p>"
         if progress is not None:
             yield from self._figures(progress)
-        if told.troubles:
+        if view.troubles:
             yield "<ul>"
-            for trouble in told.troubles:
+            for trouble in view.troubles:
                 yield f"<li><b>{_safe(trouble.state)}</b> <code>{_safe(trouble.relpath)}</code>: "
                 yield f"{_safe(trouble.message)}. <i>{_safe(trouble.todo)}</i></li>"
             yield "</ul>"
         yield from (f"<p>{_safe(message)}</p>" for message in self._messages)
-        if told.health is not None and progress is not None:
-            yield f"<p><small>{_safe(_health(told.health))}</small></p>"
+        if view.health is not None and progress is not None:
+            yield f"<p><small>{_safe(_health(view.health))}</small></p>"
 
     def _figures(self, progress: Progress) -> Iterator[str]:
-        told = self._told
+        view = self._view
         total = progress.bytes_before + progress.bytes_total
         done = min(progress.bytes_before + progress.bytes_done, total)
         n_files, n_judged = sum(progress.counts.values()), figures.judged(progress.counts)
         n_left = progress.files_total - progress.files_sent
-        pace = figures.pace(told.rate, told.left)
+        pace = figures.pace(view.rate, view.left)
         yield "<table>"
         yield _row(
             "sent",
@@ -99,7 +99,7 @@ class NotebookReporter:
         )
         judged = f"{figures.count(n_judged)} of {figures.files(n_files)}"
         yield _row("judged", figures.share(n_judged, n_files), judged, "")
-        for file in told.places:
+        for file in view.places:
             if file is not None:
                 part = f"part {file.parts_done} of {file.parts}" if file.parts else ""
                 share = figures.share(file.bytes_done, file.size) if file.size else 0.0
@@ -134,9 +134,9 @@ def _health(health: Health) -> str:
     lock = "the lock is not held"
     if health.lease_left is not None:
         lock = f"lock is ours for {figures.duration(health.lease_left)}"
-    heard = "" if health.validator_heard is None else f", heard {health.validator_heard:.0f} s ago"
+    latest = "" if health.validator_heard is None else f", heard {health.validator_heard:.0f} s ago"
     trouble = "" if health.trouble is None else f"; trying again: {health.trouble}"
-    return f"{lock}; validator: {health.validator}{heard}{trouble}"
+    return f"{lock}; validator: {health.validator}{latest}{trouble}"
 
 
 def _safe(text: str) -> str:

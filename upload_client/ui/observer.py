@@ -11,7 +11,7 @@ from rich.segment import Segment, Segments
 from rich.table import Table
 from rich.text import Text
 
-from upload_client.core.files import TYPE_WORDS
+from upload_client.core.files import TYPE_NAMES
 from upload_client.core.observed import LandingSeen
 from upload_client.core.opened import not_opened, sentence
 from upload_client.core.status import DeliveryStatus, LockStatus, Phase, RunStatus, ValidatorStatus
@@ -50,7 +50,7 @@ def screen(status: DeliveryStatus, trouble: str = "") -> RenderableType:
         Text.assemble(
             (f"{status.dataset}/{status.delivery_id}", "bold"),
             (
-                f"  {status.transfer_type}, {TYPE_WORDS[status.transfer_type]}; as of {_clock(status.at)}",
+                f"  {status.transfer_type}, {TYPE_NAMES[status.transfer_type]}; as of {_clock(status.at)}",
                 "dim",
             ),
         ),
@@ -168,8 +168,8 @@ def _landing(landing: LandingSeen | None) -> Text:
         return Text("not looked at: this login may not list it")
     if landing.as_judged:
         return Text("holds what was judged, and nothing else", style="green")
-    told = f"{landing.added:,} added, {landing.replaced:,} replaced, {landing.gone:,} gone since the verdicts"
-    return Text(told, style="bold red" if landing.replaced or landing.gone else "yellow")
+    text = f"{landing.added:,} added, {landing.replaced:,} replaced, {landing.gone:,} gone since the verdicts"
+    return Text(text, style="bold red" if landing.replaced or landing.gone else "yellow")
 
 
 def _span(status: DeliveryStatus) -> str:
@@ -183,7 +183,7 @@ def _lock(lock: LockStatus, today: str) -> Text:
     if lock.state == "released":
         return Text(for_terminal(f"free; given back by {whom} at {_time(lock.refreshed_at, today)}"))
     since = _time(lock.since or "an unknown time", today)
-    of = "" if lock.transfer_type is None else f" for {TYPE_WORDS[lock.transfer_type]}"
+    of = "" if lock.transfer_type is None else f" for {TYPE_NAMES[lock.transfer_type]}"
     who = f"{whom}, agent {lock.agent_id}, epoch {lock.epoch}, since {since}"
     if lock.state == "expired":
         return Text(for_terminal(f"expired, so free to take; held last{of} by {who}"), style="yellow")
@@ -196,8 +196,8 @@ def _run(run: RunStatus, today: str) -> Text:
     if run.began_at:
         text += f", began {_time(run.began_at, today)}"
     if run.ended is not None:
-        word = "crashed" if run.ended == "crash" else "ended"
-        text += f", {word} {_time(run.last_seen or '', today)}: {run.reason or 'no reason given'}"
+        how = "crashed" if run.ended == "crash" else "ended"
+        text += f", {how} {_time(run.last_seen or '', today)}: {run.reason or 'no reason given'}"
     elif run.silent_seconds is not None:
         text += f", wrote {figures.duration(run.silent_seconds)} ago"
     return Text(for_terminal(text))

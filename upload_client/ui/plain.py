@@ -59,39 +59,39 @@ class PlainReporter:
         self._clock = clock
         self.progress_seconds = PROGRESS_SECONDS
         self._pace = figures.Rates()
-        self._told = figures.FileNotices(verbosity)
-        self._told_at = 0.0
+        self._notices = figures.FileNotices(verbosity)
+        self._progress_at = 0.0
         self._well = ("", "")
 
     def handle(self, event: Event) -> None:
         """Write this, or leave it out."""
         match event:
             case FileChanged():  # first: there are millions of them
-                if self._told.tell(event):
+                if self._notices.announces(event):
                     why = f": {for_terminal(event.message)}" if event.message else ""
                     again = " (it is tried again by itself)" if event.again else ""
                     level: Level = "warning" if event.state in {"failed", "invalid"} else "info"
-                    self._say(f"{event.state} {for_terminal(event.relpath)}{why}{again}", level)
-                elif self._told.left_out:
-                    self._say(self._told.MORE, "warning")
+                    self._print(f"{event.state} {for_terminal(event.relpath)}{why}{again}", level)
+                elif self._notices.left_out:
+                    self._print(self._notices.MORE, "warning")
             case Message(text, mtype):
                 if mtype in {"warning", "error"}:
                     self._warn(text, mtype)
                 else:
-                    self._say(text)
+                    self._print(text)
             case Phase(name):
-                self._say(PHASES[name])
+                self._print(PHASES[name])
             case Connected():
                 resumed = ", going on where an earlier run stopped" if event.resumed else ""
-                self._say(
+                self._print(
                     f"{event.dataset}/{event.delivery_id} ({event.transfer_type}){resumed}:"
                     f" from {for_terminal(event.source)} to {for_terminal(event.landing)}"
                 )
             case Planned():
                 for reason, n in event.counts.items():
                     if n:
-                        self._say(f"{figures.files(n)}, {figures.reason(reason)}")
-                self._say(figures.plan(event))
+                        self._print(f"{figures.files(n)}, {figures.reason(reason)}")
+                self._print(figures.plan(event))
             case Progress():
                 self._progress(event)
             case Health():
@@ -104,9 +104,9 @@ class PlainReporter:
 
     def _progress(self, event: Progress) -> None:
         self._pace.see(event)
-        if event.seconds - self._told_at < self.progress_seconds:
+        if event.seconds - self._progress_at < self.progress_seconds:
             return
-        self._told_at = event.seconds
+        self._progress_at = event.seconds
         total = event.bytes_before + event.bytes_total
         done = min(event.bytes_before + event.bytes_done, total)
         n_files = sum(event.counts.values())
@@ -120,7 +120,7 @@ class PlainReporter:
         states = ", ".join(f"{state} {figures.count(n)}" for state, n in figures.counts(event.counts))
         if self._verbosity > 0 and event.requests:
             line += f"; {counted(event.requests, 'request')} at once"
-        self._say(f"{line}; {states}" if states else line)
+        self._print(f"{line}; {states}" if states else line)
 
     def _health(self, event: Health) -> None:
         """Say when it gets better or worse, and nothing in between."""
@@ -128,16 +128,16 @@ class PlainReporter:
         validator = {"starting": before[0], "working": ""}.get(event.validator, event.validator)
         self._well = (validator, event.trouble or "")
         if validator != before[0]:
-            words = {"silent": "the validator is silent", "left": "the validator has left"}
+            texts = {"silent": "the validator is silent", "left": "the validator has left"}
             if validator:
-                self._warn(words[validator])
+                self._warn(texts[validator])
             else:
-                self._say("the validator is at work again")
+                self._print("the validator is at work again")
         if bool(event.trouble) != bool(before[1]):
             if event.trouble:
                 self._warn(f"trying again: {event.trouble}")
             else:
-                self._say("it goes on again")
+                self._print("it goes on again")
 
     def _summary(self, event: Summary) -> None:
         if self._verbosity < 0 and event.exit_code == 0:
@@ -146,13 +146,13 @@ class PlainReporter:
         level = _LEVELS[end.kind]
         for kind, text in problem_lines(event.problems):
             indent = {"name": "    ", "more": "    ", "todo": "  -> "}.get(kind, "")
-            self._say(f"{indent}{for_terminal(text)}", level, quiet=True)
-        self._say(end.title, level, quiet=True)
+            self._print(f"{indent}{for_terminal(text)}", level, quiet=True)
+        self._print(end.title, level, quiet=True)
         for label, text in (*end.rows, ("details", end.path), ("command", end.command)):
             if text:
-                self._say(f"{label}: {text}", level, quiet=True)
+                self._print(f"{label}: {text}", level, quiet=True)
 
-    def _say(self, text: str, level: Level = "info", *, quiet: bool = False) -> None:
+    def _print(self, text: str, level: Level = "info", *, quiet: bool = False) -> None:
         """Write it; with -q only what is said even then."""
         if quiet or self._verbosity >= 0:
             # Further lines are indented, so that none looks like a new one.
@@ -160,7 +160,7 @@ class PlainReporter:
 
     def _warn(self, text: str, level: MessageType = "warning") -> None:
         """Write what is a warning or an error by itself."""
-        self._say(f"{level}: {text}", "error" if level == "error" else "warning", quiet=level == "error")
+        self._print(f"{level}: {text}", "error" if level == "error" else "warning", quiet=level == "error")
 
     def _write(self, text: str, level: Level) -> None:  # noqa: ARG002 # a line shows it in words
         """Write a line, or several; safe for a terminal."""

@@ -16,7 +16,7 @@ from upload_client.ui import is_terminal
 
 __all__ = ["NO_WRAP", "WIDE", "WIPE", "WRAP", "ProgressLine"]
 
-TOLD_EVERY = 0.2  # seconds
+SHOWN_EVERY = 0.2  # seconds
 
 WIDE = 80
 """Columns that what is drawn in place should have at most: few terminals are made narrower than that.
@@ -59,7 +59,7 @@ class ProgressLine:
     def show(self, text: str) -> None:
         """Show this, unless something else has just been shown."""
         now = time.monotonic()
-        if not self._silent and now - self._shown_at >= TOLD_EVERY:
+        if not self._silent and now - self._shown_at >= SHOWN_EVERY:
             self._shown_at, self._is_there = now, True
             click.echo(
                 f"{WIPE}{NO_WRAP}{for_terminal(text)[:WIDE]}{WRAP}\r", file=self._file, err=True, nl=False

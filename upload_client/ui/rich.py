@@ -26,7 +26,7 @@ from upload_client.support import figures
 from upload_client.support.clock import SYSTEM, Clock
 from upload_client.ui.ending import Command, ending, problem_lines
 from upload_client.ui.in_place import InPlace
-from upload_client.ui.run_view import PHASES, Told
+from upload_client.ui.run_view import PHASES, RunView
 from upload_client.ui.screen import STATE_STYLES, Screen, shorten
 
 __all__ = ["RichReporter", "shorten"]
@@ -65,23 +65,23 @@ class RichReporter:
         self._verbosity = verbosity
         self._command = command
         self._lock = threading.Lock()
-        self._told = Told(clock)
+        self._view = RunView(clock)
         ascii_only = self.console.options.ascii_only or self.console.legacy_windows
         self._ascii = ascii_only
-        self._screen = Screen(self._told, ascii_only=ascii_only)
+        self._screen = Screen(self._view, ascii_only=ascii_only)
         self._drawing = InPlace(self._lines, self.console, every=1 / DRAWN_A_SECOND)
 
     def handle(self, event: Event) -> None:
         """Draw this."""
         with self._lock:
-            self._told.take(event)
+            self._view.take(event)
         match event:
             case FileChanged():  # first: there are millions of them
                 if self._verbosity > 0:
                     self._file(event)
             case Message(text, mtype):
                 if self._verbosity >= 0 or mtype == "error":
-                    self._say(text, STYLES[mtype])
+                    self._print(text, STYLES[mtype])
             case Phase(name):
                 self._phase(name)
             case Connected() if self._verbosity >= 0:
@@ -105,7 +105,7 @@ class RichReporter:
         with self._lock:
             return self._screen.lines(width, height)
 
-    def _say(self, text: str, style: str = "") -> None:
+    def _print(self, text: str, style: str = "") -> None:
         self.console.print(Text(for_terminal(text, lines=True), style=style))
 
     def _phase(self, name: str) -> None:
@@ -113,7 +113,7 @@ class RichReporter:
             return
         if name == "connecting":
             # Nothing is drawn in place yet: the person may be asked for a password.
-            self._say(f"{PHASES['connecting'].capitalize()} {'...' if self._ascii else '…'}", "dim")
+            self._print(f"{PHASES['connecting'].capitalize()} {'...' if self._ascii else '…'}", "dim")
         else:
             self._drawing.start()
 
@@ -131,8 +131,8 @@ class RichReporter:
         width = max((len(figures.count(n)) for n in event.counts.values()), default=0)
         for reason, n in event.counts.items():
             if n:
-                self._say(f"  {figures.count(n):>{width}}  {figures.reason(reason)}")
-        self._say(figures.plan(event))
+                self._print(f"  {figures.count(n):>{width}}  {figures.reason(reason)}")
+        self._print(figures.plan(event))
 
     def _file(self, event: FileChanged) -> None:
         if event.state in {"done", "valid", "failed", "invalid"}:

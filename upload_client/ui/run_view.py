@@ -25,7 +25,7 @@ from upload_client.events import (
 from upload_client.support import figures
 from upload_client.support.clock import SYSTEM, Clock
 
-__all__ = ["PHASES", "ShownProblem", "Told"]
+__all__ = ["PHASES", "RunView", "ShownProblem"]
 
 _PROBLEMS = 6
 _FIGURES_EVERY = 1.0  # seconds: what changes more often cannot be read
@@ -50,7 +50,7 @@ class ShownProblem:
     todo: str
 
 
-class Told:
+class RunView:
     """The figures and files that a person wants to see at this moment.
 
     Args:

@@ -21,7 +21,7 @@ from upload_client.core.text import for_terminal
 from upload_client.events import Health, InFlight, Progress
 from upload_client.support import figures
 from upload_client.ui.progress_line import WIDE
-from upload_client.ui.run_view import PHASES, ShownProblem, Told
+from upload_client.ui.run_view import PHASES, RunView, ShownProblem
 
 __all__ = ["STATE_STYLES", "Screen", "bar", "shorten", "states"]
 
@@ -50,18 +50,18 @@ class Screen:
     """Draws what has been told into so many columns and rows.
 
     Args:
-        told: what has been told.
+        view: what has been reported.
         ascii_only: whether the terminal shows ASCII alone.
     """
 
-    def __init__(self, told: Told, *, ascii_only: bool = False) -> None:
-        self.told = told
+    def __init__(self, view: RunView, *, ascii_only: bool = False) -> None:
+        self.view = view
         self._ascii = ascii_only
         self._files = self._problems = 0
 
     def lines(self, width: int, height: int) -> list[Text]:
         """The lines to be seen now: none wider than `width`, and fewer than `height`."""
-        told, progress = self.told, self.told.progress
+        view, progress = self.view, self.view.progress
         widest = min(width, WIDEST if height >= HIGH else WIDE)
         width, room = min(width, WIDE), max(height - 1, 1)
         lines = [Text()] if room > 12 else []
@@ -72,7 +72,7 @@ class Screen:
         end = self._health(width)
         room -= len(lines) + len(end)
         if progress is not None and room > 0:
-            busy = told.phase not in ("judging", "finishing")
+            busy = view.phase not in ("judging", "finishing")
             problems = self._troubles(widest, room - min(room // 2, 3) if busy else room)
             self._problems = min(max(self._problems, len(problems)), room)
             self._files = min(self._files, room - self._problems) if busy else 0
@@ -88,10 +88,10 @@ class Screen:
         return shorten(for_terminal(text), width, "~" if self._ascii else "…")
 
     def _waiting(self) -> Text:
-        told = self.told
-        what = PHASES.get(told.phase, "") if told.phase else ""
+        view = self.view
+        what = PHASES.get(view.phase, "") if view.phase else ""
         text = f"{(what or 'starting')[:1].upper()}{(what or 'starting')[1:]} {self._dots()}"
-        return Text(f" {text}  {figures.duration(told.seconds)}", style="cyan")
+        return Text(f" {text}  {figures.duration(view.seconds)}", style="cyan")
 
     def _dots(self) -> str:
         return "..." if self._ascii else "…"
@@ -127,32 +127,32 @@ class Screen:
         yield from states(progress, width)
 
     def _pace(self, progress: Progress, n_unjudged: int, width: int) -> Text:
-        told = self.told
-        words: list[str | tuple[str, str]] = []
-        idle = told.idle + told.since
-        if told.phase == "judging":
-            words.append(f"all is sent; {figures.files(n_unjudged)} to be judged")
-        elif told.phase == "finishing":
-            words.append(PHASES["finishing"])
-        if idle >= figures.STALLED and told.phase in ("sending", "judging"):
-            words.append((f"nothing has moved for {figures.duration(idle)}", "yellow"))
-        elif told.phase == "judging":
-            if told.verdicts_a_second >= 0.1:
-                words.append(f"{_per_second(told.verdicts_a_second)} verdicts/s")
-        elif told.phase != "finishing":
-            if told.rate >= 1:
-                words.append((f"{figures.size(told.rate)}/s", "bold"))
-            if told.files_a_second >= 1 and width >= 70:
-                words.append(f"{_per_second(told.files_a_second)} files/s")
-        if told.phase != "finishing" and 0 < told.left < float("inf"):
-            words.append(f"{figures.duration(max(told.left - told.since, 0.0))} left")
-        words.append(f"{figures.duration(told.seconds)} so far")
+        view = self.view
+        parts: list[str | tuple[str, str]] = []
+        idle = view.idle + view.since
+        if view.phase == "judging":
+            parts.append(f"all is sent; {figures.files(n_unjudged)} to be judged")
+        elif view.phase == "finishing":
+            parts.append(PHASES["finishing"])
+        if idle >= figures.STALLED and view.phase in ("sending", "judging"):
+            parts.append((f"nothing has moved for {figures.duration(idle)}", "yellow"))
+        elif view.phase == "judging":
+            if view.verdicts_a_second >= 0.1:
+                parts.append(f"{_per_second(view.verdicts_a_second)} verdicts/s")
+        elif view.phase != "finishing":
+            if view.rate >= 1:
+                parts.append((f"{figures.size(view.rate)}/s", "bold"))
+            if view.files_a_second >= 1 and width >= 70:
+                parts.append(f"{_per_second(view.files_a_second)} files/s")
+        if view.phase != "finishing" and 0 < view.left < float("inf"):
+            parts.append(f"{figures.duration(max(view.left - view.since, 0.0))} left")
+        parts.append(f"{figures.duration(view.seconds)} so far")
         if progress.bytes_before:
-            words.append(f"{figures.size(progress.bytes_before)} were there before")
+            parts.append(f"{figures.size(progress.bytes_before)} were there before")
         between = ", " if self._ascii else " · "
         line = Text(" " * _LABEL if width >= NARROW else " ")
-        for number, word in enumerate(words):
-            text, style = (word, "") if isinstance(word, str) else word
+        for number, part in enumerate(parts):
+            text, style = (part, "") if isinstance(part, str) else part
             if number and line.cell_len + len(between) + len(text) > width:
                 break  # the last ones matter least
             line.append(between if number else "", style="dim").append(text, style=style)
@@ -161,15 +161,15 @@ class Screen:
     # files on their way
 
     def _on_their_way(self, width: int, room: int) -> list[Text]:
-        told = self.told
-        told.room = max(min(_FILES, room - 2), 0)
-        shown = told.places[: told.room]
+        view = self.view
+        view.room = max(min(_FILES, room - 2), 0)
+        shown = view.places[: view.room]
         while shown and shown[-1] is None:
             shown.pop()
         lines = list(self._files_in_flight(shown, width))
         if lines or self._files:
             lines.insert(0, Text())
-        more = told.on_the_way - sum(one is not None for one in shown)
+        more = view.on_the_way - sum(one is not None for one in shown)
         if lines and more > 0:
             lines.append(Text(f"   and {figures.count(more)} more on their way", style="dim"))
         self._files = min(max(self._files, len(lines)), room)
@@ -206,7 +206,7 @@ class Screen:
     def _troubles(self, width: int, room: int) -> list[Text]:
         """The last problems, as many as there is room for."""
         for n in range(_PROBLEMS, 0, -1):
-            if len(lines := list(self._lines_about(self.told.troubles[-n:], width))) <= room:
+            if len(lines := list(self._lines_about(self.view.troubles[-n:], width))) <= room:
                 return lines
         return []
 
@@ -227,22 +227,22 @@ class Screen:
     # health
 
     def _health(self, width: int) -> list[Text]:
-        told, health = self.told, self.told.health
-        if health is None or told.progress is None:
+        view, health = self.view, self.view.health
+        if health is None or view.progress is None:
             return []
         line = Text(" ")
-        left = None if health.lease_left is None else max(health.lease_left - told.since, 0.0)
+        left = None if health.lease_left is None else max(health.lease_left - view.since, 0.0)
         between = ", " if self._ascii else " · "
         if left is None:
             line.append("the lock is not held", style="bold red")
         else:
             line.append("lock is ours", style="yellow" if left < 60 else "dim")
             line.append(f" for {figures.duration(left)}", style="yellow" if left < 60 else "dim")
-        line.append(between, style="dim").append(*_validator(health, told.since))
+        line.append(between, style="dim").append(*_validator(health, view.since))
         lines = [Text(), line]
         if health.trouble is not None:
-            words = self._shorten(f"trying again: {health.trouble}", width - 1)
-            lines.append(Text(f" {words}", style="yellow"))
+            trouble = self._shorten(f"trying again: {health.trouble}", width - 1)
+            lines.append(Text(f" {trouble}", style="yellow"))
         return lines
 
     @staticmethod
@@ -253,13 +253,13 @@ class Screen:
 def _validator(health: Health, since: float) -> tuple[str, str]:
     if health.validator_heard is None or health.validator == "starting":
         return "validator is being started", "dim"
-    heard = health.validator_heard + since
-    ago = f"{heard:.0f} s" if heard < 60 else figures.duration(heard)
+    latest = health.validator_heard + since
+    ago = f"{latest:.0f} s" if latest < 60 else figures.duration(latest)
     if health.validator == "left":
         return f"validator has left, {ago} ago", "yellow"
     if health.validator == "silent":
         return f"validator is silent for {ago}", "yellow"
-    return f"validator at work, heard {ago} ago", "yellow" if heard > _LATE * 2 else "dim"
+    return f"validator at work, heard {ago} ago", "yellow" if latest > _LATE * 2 else "dim"
 
 
 def _per_second(rate: float) -> str:
@@ -270,12 +270,12 @@ def states(progress: Progress, width: int) -> list[Text]:
     """The states that have files, in as many lines as they need: none of them may be cut off."""
     lines: list[Text] = []
     for state, n in figures.counts(progress.counts):
-        word = f"{state} {figures.count(n)}"
-        if not lines or cell_len(lines[-1].plain) + len(word) + 2 > width:
+        label = f"{state} {figures.count(n)}"
+        if not lines or cell_len(lines[-1].plain) + len(label) + 2 > width:
             lines.append(Text(" " * _LABEL if width >= NARROW else " "))
         elif lines[-1].plain.strip():
             lines[-1].append("  ")
-        lines[-1].append(word, style=STATE_STYLES[state])
+        lines[-1].append(label, style=STATE_STYLES[state])
     return lines
 
 

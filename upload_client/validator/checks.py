@@ -259,7 +259,7 @@ class Checker:
                 judged = self._hold_against_listing(path, announced, content, reading.rules)
                 if judged is not None:
                     # What a file was opened as stays the last check.
-                    checks.insert(len(checks) if judged.is_held else 0, judged.told)
+                    checks.insert(len(checks) if judged.is_held else 0, judged.summary)
                     _refuse_promises(judged)
             if why:
                 name = CHUNK if reading.rules is not None else format_of(path)
@@ -558,13 +558,13 @@ def _compare(found: Found | None, announced: Upload) -> Found:
     if found is None:
         raise _Failure("it is not there", FileCode.OBJECT_GONE)
     wrong = [
-        f"{name} {is_there} where {said} was announced"
-        for name, is_there, said in (
+        f"{name} {is_there} where {stated} was announced"
+        for name, is_there, stated in (
             ("size", found.size, announced.size),
             ("CRC32", found.crc32, announced.crc32),
             ("ETag", found.etag, announced.etag),
         )
-        if is_there not in (None, said)
+        if is_there not in (None, stated)
     ]
     if wrong:
         raise _Failure(f"it is not what was announced: {', '.join(wrong)}", FileCode.OBJECT_CHANGED)

@@ -69,32 +69,32 @@ class Completing:
             "dated": settings.tsa_url is not None,
             "retained": settings.retain_days is not None,
         }
-        told = {name: "failed" if is_complete and is_asked else None for name, is_asked in asked.items()}
-        return told | {"receipt_problems": []}
+        fields = {name: "failed" if is_complete and is_asked else None for name, is_asked in asked.items()}
+        return fields | {"receipt_problems": []}
 
     def complete(self) -> dict[str, object]:
         """Sign, date and keep the receipt, as the settings say; the fields of the message about it."""
-        told, problems = self.begin(is_complete=True), list[str]()
+        fields, problems = self.begin(is_complete=True), list[str]()
         for name, do, metric in (
             ("signed", self._sign, "ReceiptsNotSigned"),
             ("dated", self._date, "ReceiptsNotDated"),
             ("retained", self._retain, "ReceiptsNotRetained"),
         ):
-            if told[name] is None:
+            if fields[name] is None:
                 continue
             try:
                 self._patiently(do)
             except (NotSigned, LogBroken) as error:
-                told[name], why = "refused", for_log(str(error), 500)
+                fields[name], why = "refused", for_log(str(error), 500)
             except (DeliveryError, StoreError, OSError) as error:
-                told[name], why = "failed", for_log(str(error), 500)
+                fields[name], why = "failed", for_log(str(error), 500)
             else:
-                told[name] = "yes"
+                fields[name] = "yes"
                 continue
             problems.append(f"not {name}: {why}")
             self.telemetry.count(metric)
             self.telemetry.info(f"the receipt is not {name}", why=why)
-        return told | {"receipt_problems": problems}
+        return fields | {"receipt_problems": problems}
 
     def _patiently(self, do: Callable[[], None]) -> None:
         for pause in _PAUSES:

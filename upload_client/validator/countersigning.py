@@ -239,7 +239,7 @@ def _expected(control: Bucket, layout: Layout) -> Tally | None:
 
 
 def _check_head(head: ReceiptHead, control: Bucket, landing: Bucket, layout: Layout, epoch: int) -> None:
-    says = (head.dataset, head.delivery_id, head.transfer_type, head.epoch, head.landing, head.control)
+    stated = (head.dataset, head.delivery_id, head.transfer_type, head.epoch, head.landing, head.control)
     due = (
         layout.dataset,
         layout.delivery_id,
@@ -248,7 +248,7 @@ def _check_head(head: ReceiptHead, control: Bucket, landing: Bucket, layout: Lay
         str(landing),
         str(control),
     )
-    if says != due:
+    if stated != due:
         raise NotSigned("it is the receipt of another delivery, run or place")
 
 
@@ -284,12 +284,12 @@ def _judged(each: Delivered, history: DeliveryHistory) -> Due:
         raise NotSigned(f"no log knows {_named(each.path)}")
     if not history.is_ok(row):
         raise NotSigned(f"no validator has called {_named(each.path)} valid")
-    says = (each.upload, each.size, each.crc32, each.etag, each.version_id)
+    stated = (each.upload, each.size, each.crc32, each.etag, each.version_id)
     due = (upload.id, upload.size, upload.crc32, upload.etag, upload.version_id)
-    if says != due or each.sha256 not in (None, upload.sha256):
+    if stated != due or each.sha256 not in (None, upload.sha256):
         raise NotSigned(f"the logs say something else of {_named(each.path)}")
-    told = (history.transferred_at[row], history.judged_at[row], history.judge(row))
-    if (each.sent_at, each.judged_at, each.judged_by) != told:
+    logged = (history.transferred_at[row], history.judged_at[row], history.judge(row))
+    if (each.sent_at, each.judged_at, each.judged_by) != logged:
         raise NotSigned(f"the logs say another time or another validator for {_named(each.path)}")
     if each.opened not in (None, history.opened[row]):
         raise NotSigned(f"the logs say otherwise how {_named(each.path)} was judged")

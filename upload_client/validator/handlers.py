@@ -218,10 +218,10 @@ class _Starter:
             raise _Refused("invalid_request", "epoch is no number above 0")
         if not isinstance(key, str) or not 0 < len(key) <= _MAX_KEY:
             raise _Refused("invalid_request", f"idempotency_key is no text of 1 to {_MAX_KEY} characters")
-        told = _number(event, "shards", 1, MAX_SHARDS)
-        self.shards = told or settings.shards
+        stated = _number(event, "shards", 1, MAX_SHARDS)
+        self.shards = stated or settings.shards
         shard = _number(event, "shard", 0, self.shards - 1)
-        if (shard is None) is not (told is None):
+        if (shard is None) is not (stated is None):
             raise _Refused("invalid_request", "shard and shards say nothing without each other")
         key = f"{layout.root}{layout.transfer_type} {key}"
         self._is_first = shard is None
@@ -258,7 +258,7 @@ class _Starter:
                 if missing := self._make_room():
                     self._check_expected()
                     self._start_workers(missing)
-                self._await(self._first_word, "the validator was started, and says nothing")
+                self._await(self._first_answer, "the validator was started, and says nothing")
         first = self._asked[0].validator_id
         assert first is not None  # it was waited for
         return first
@@ -463,7 +463,7 @@ class _Starter:
             return ""
         return f" (shard {', '.join(numbers)} of {self.shards}, from 0)"
 
-    def _first_word(self, shard: _Shard) -> str | None:
+    def _first_answer(self, shard: _Shard) -> str | None:
         """The validator that has written its `init`: the worker, or one that was started beside it."""
         after = None if shard.read < 0 else segment_key(shard.log, shard.read)
         for info in self._control.list(shard.log, after):

@@ -28,8 +28,8 @@ AT_ONCE = 256
 """The most requests that are under way on the one thread."""
 _MEMORY = 64 * 1024 * 1024
 """Bytes of content that are in memory, above which no further file is asked for."""
-_TELL_AT = 64
-_TELL_AFTER = 0.01
+_NOTIFY_JUDGEMENTS = 64
+_NOTIFY_SECONDS = 0.01
 
 
 class Judge(Protocol):
@@ -69,7 +69,7 @@ class Judging:
         judge: judges single ones.
         executor: its threads may wait. It stays the caller's, to shut down too, after `close`.
         wire: whose connections carry what the one thread asks; None: everything is left to the executor.
-        heard: is told each path and what came out, in any thread.
+        on_judgement: is called with each path and what came out, in any thread.
         clock: the machine's.
     """
 
@@ -79,20 +79,20 @@ class Judging:
         executor: Executor,
         wire: DirectWire | None = None,
         *,
-        heard: Callable[[str, Judgement], object] = lambda _path, _judgement: None,
+        on_judgement: Callable[[str, Judgement], object] = lambda _path, _judgement: None,
         clock: Clock = SYSTEM,
     ) -> None:
         self._judge = judge
         self._executor = executor
         self._wire = wire
-        self._heard = heard
+        self._on_judgement = on_judgement
         self._clock = clock
         self._pace = Concurrency(None, AT_ONCE)
         self._lock = threading.Lock()
         self._waiting: deque[Job] = deque()
         self._unfinished: set[_Task] = set()  # who takes one out of it may end its future
         self._ended: list[tuple[_Task, object]] = []
-        self._told_at = 0.0
+        self._notified_at = 0.0
         self._held = 0  # bytes of content that the executor's threads have
         self._stopped = False
         self._multiplexer: Multiplexer | None = None
@@ -163,7 +163,7 @@ class Judging:
             self._ended.append((job.about, result))
         if ended:
             self._pace.answered(n_bytes, now, busy=bool(self._waiting), n=len(ended))
-        if len(self._ended) >= _TELL_AT:
+        if len(self._ended) >= _NOTIFY_JUDGEMENTS:
             self._notify()
 
     def hand_over(self, job: Job, answer: Answer | None = None) -> None:
@@ -195,14 +195,14 @@ class Judging:
         for task in tasks:
             self._executor.submit(self._do, task, partial(self._judge.judge, task.path, task.announced))
 
-    def tell(self, *, now: float) -> bool:
+    def notify_caller(self, *, now: float) -> bool:
         """Notify whoever waits, if enough has come, or nothing more comes soon; whether nobody waits on."""
         if not self._ended:
             return True
         multiplexer = self._multiplexer
-        if multiplexer is not None and multiplexer.flying and now - self._told_at < _TELL_AFTER:
+        if multiplexer is not None and multiplexer.flying and now - self._notified_at < _NOTIFY_SECONDS:
             return False
-        self._told_at = now
+        self._notified_at = now
         self._notify()
         return True
 
@@ -242,7 +242,7 @@ class Judging:
             task.future.set_exception(result)
         else:
             assert isinstance(result, Judgement)
-            self._heard(task.path, result)
+            self._on_judgement(task.path, result)
             task.future.set_result(result)
 
 

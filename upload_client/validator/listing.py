@@ -219,7 +219,7 @@ class _Promised:
     def __init__(self, n_rows: int) -> None:
         self._starts = bytearray(_START * n_rows)
         self._algorithms = bytearray(n_rows)
-        self._said_by = array("I", (0,)) * n_rows
+        self._stated_by = array("I", (0,)) * n_rows
         self._manifests: list[str] = []
 
     def add(self, row: int | None, sums: tuple[tuple[str, bytes], ...], manifest: str) -> None:
@@ -232,7 +232,7 @@ class _Promised:
                 self._starts[row * _START : (row + 1) * _START] = digest[:_START]
                 if not self._manifests or self._manifests[-1] != manifest:  # they are judged one by one
                     self._manifests.append(manifest)
-                self._said_by[row] = len(self._manifests) - 1
+                self._stated_by[row] = len(self._manifests) - 1
                 return
 
     def find(self, row: int | None) -> Promised | None:
@@ -240,7 +240,7 @@ class _Promised:
         if row is None or not self._algorithms[row]:
             return None
         start = bytes(self._starts[row * _START : (row + 1) * _START])
-        return Promised(_ALGORITHMS[self._algorithms[row] - 1], start, self._manifests[self._said_by[row]])
+        return Promised(_ALGORITHMS[self._algorithms[row] - 1], start, self._manifests[self._stated_by[row]])
 
 
 class _Columns:

@@ -16,7 +16,7 @@ from functools import cache
 from typing import BinaryIO, NamedTuple, cast
 
 from upload_client.core.text import for_log
-from upload_client.expectations.findings import LibraryMissing, NotOpened, Undecided, in_words
+from upload_client.expectations.findings import LibraryMissing, NotOpened, Undecided, reason_of
 from upload_client.expectations.formats.namesakes import APPLE_DOUBLE, LOOKED_AT, namesake
 from upload_client.expectations.packaging import is_block, is_chunk
 from upload_client.expectations.packed import (
@@ -390,6 +390,6 @@ def _open_member(member: Member, budget: Budget, depth: int) -> NotOpened | None
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001 — whatever a library raises
-        said = f"{member} does not open as {kind}: {in_words(error)}"
-        raise ValueError(for_log(said, _MAX_WHY)) from None
+        reason = f"{member} does not open as {kind}: {reason_of(error)}"
+        raise ValueError(for_log(reason, _MAX_WHY)) from None
     return None

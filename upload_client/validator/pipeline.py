@@ -165,7 +165,7 @@ class Validator:
         self._polled_at: float | None = None
         self._client_silent = 0.0
         self._client_lease = float(DEFAULT_LEASE)
-        self._said_at = -math.inf
+        self._appended_at = -math.inf
         self._cursor_at = -math.inf
         self._cursor = -1
         self._superseded = False
@@ -234,7 +234,7 @@ class Validator:
             path: self._cursor + 1 for path, _ in self._history.unjudged() if self._is_mine(path)
         }
         self._read_at[self._cursor + 1] = self._clock.monotonic()
-        self._say(
+        self._append(
             ValidatorInit(
                 self._now(),
                 self._validator_id,
@@ -246,9 +246,9 @@ class Validator:
             )
         )
         for segment in illegible:
-            self._say_passed_over(segment)
+            self._append_passed_over(segment)
         writer.flush(timeout=_FLUSH_SECONDS)  # its first word waits for no look at a large index
-        self._say_of_index()
+        self._judge_the_index()
 
     def step(self) -> float:
         """Do once what is due: keep the lock, look at the log, judge, say what came out, or leave.
@@ -277,23 +277,23 @@ class Validator:
             else:
                 waits.append(self._leaving.by - now)
         else:
-            if self._say_of_index():  # before any verdict: whoever hears them all has heard that, too
+            if self._judge_the_index():  # before any verdict: whoever hears them all has heard that, too
                 self._feed()
             now = self._clock.monotonic()
             waits += [
                 self._next_poll - now,
                 self._seconds_left() - self._leave_seconds,
             ]
-        self._say_how_far(now)
+        self._append_progress(now)
         if self._is_idle and writer.unflushed:
             writer.flush(timeout=1.0)  # nothing follows that could share a segment with it
-        waits += [writer.step(), self._said_at + KEEPALIVE_SECONDS - now]
+        waits += [writer.step(), self._appended_at + KEEPALIVE_SECONDS - now]
         return max(0.0, min(waits))
 
     @property
     def silence(self) -> float:
         """Seconds since this validator last said something in its log; 0 once it has left."""
-        return self._clock.monotonic() - self._said_at if self.outcome is None else 0.0
+        return self._clock.monotonic() - self._appended_at if self.outcome is None else 0.0
 
     @property
     def backlog(self) -> int:
@@ -314,15 +314,15 @@ class Validator:
         Args:
             patience: seconds for which none of them says anything, after which they are not waited for.
         """
-        heard_at = self._clock.monotonic()
+        seen_at = self._clock.monotonic()
         while True:
             with contextlib.suppress(StoreError, LogBroken):  # the operator is told all the same
                 if self._receive_from_validators():
-                    heard_at = self._clock.monotonic()
+                    seen_at = self._clock.monotonic()
             serving = self._history.validators_of(self._client_epoch)
             # One whose time was up may be followed by another.
             left = {life.shard for life in serving if life.ended is not None and life.reason != "time"}
-            silent = self._clock.monotonic() - heard_at
+            silent = self._clock.monotonic() - seen_at
             if (
                 left.issuperset(range(self._shards))
                 or silent >= patience
@@ -346,28 +346,30 @@ class Validator:
             paths: the files that belong to it; all that were ever announced, where nobody knows.
             see: called with each that is valid, and its bytes.
         """
-        words: Counter[str | None] = Counter()
+        counts: Counter[str | None] = Counter()
         n_bytes = 0
         examples: list[tuple[str, str]] = []
         for path in self._history.paths() if paths is None else paths:
             row = self._history.row(path)
-            epoch, size, _, word, _ = (-1, 0, None, None, None) if row is None else self._history.glance(row)
-            words[word if epoch >= 0 else "not delivered"] += 1
-            if word == "ok":
+            epoch, size, _, status, _ = (
+                (-1, 0, None, None, None) if row is None else self._history.glance(row)
+            )
+            counts[status if epoch >= 0 else "not delivered"] += 1
+            if status == "ok":
                 n_bytes += size
                 see(path, size)
-            elif word == "failure" and row is not None and len(examples) < _EXAMPLES:
+            elif status == "failure" and row is not None and len(examples) < _EXAMPLES:
                 examples.append((path, self._history.message(row) or ""))
         client = self._history.clients.get(self._client_epoch)
         return Tally(
-            valid=words["ok"],
-            invalid=words["failure"],
-            not_judged=words["error"] + words[None],
-            not_delivered=words["not delivered"],
+            valid=counts["ok"],
+            invalid=counts["failure"],
+            not_judged=counts["error"] + counts[None],
+            not_delivered=counts["not delivered"],
             n_bytes_valid=n_bytes,
             invalid_first=tuple(examples),
             client_ended=None if client is None else client.ended,
-            client_said="" if client is None else client.reason,
+            client_reason="" if client is None else client.reason,
             client_code=None if client is None else client.code,
         )
 
@@ -439,7 +441,7 @@ class Validator:
         if segment.superseded:
             return
         self._read_at[segment.header.seq] = self._clock.monotonic()
-        self._say_passed_over(segment)
+        self._append_passed_over(segment)
         self._notice_index(segment)
         for record in segment.records:
             if type(record) is Transferred and self._is_mine(record.path):
@@ -457,7 +459,7 @@ class Validator:
                 self._n_files = record.n_files
                 self._index_waits = self._judge_index is not None
 
-    def _say_of_index(self) -> bool:
+    def _judge_the_index(self) -> bool:
         """Say whether the client's index is the delivery that was agreed on, if that is to be said.
 
         Returns:
@@ -470,7 +472,7 @@ class Validator:
                 return False  # it is asked again
             except StoreError as error:
                 problems, code = (f"the index cannot be looked at: {error}",), "misconfigured"
-            self._say(IndexJudged(self._now(), problems, code))
+            self._append(IndexJudged(self._now(), problems, code))
             self._index_waits = False
         return True
 
@@ -484,7 +486,7 @@ class Validator:
             entry = self._history.latest(path)
             assert entry is not None  # it was announced
             if entry.verdict in ("ok", "failure"):
-                self._say_again(path, entry)
+                self._repeat_verdict(path, entry)
                 continue
             future = self._judges.submit(path, entry.upload)
             self._judging[path] = _UnderWay(seq, entry.upload, future)
@@ -509,7 +511,7 @@ class Validator:
                 continue  # a later upload has taken its place, and waits
             # It answers whatever has been asked about this upload by now.
             self._waiting.pop(path, None)
-            self._say_verdict(
+            self._append_verdict(
                 Verdict(
                     self._now(),
                     path,
@@ -533,12 +535,12 @@ class Validator:
         self._done.append(path)
         self._wake.set()
 
-    def _say_again(self, path: str, entry: PathHistory) -> None:
+    def _repeat_verdict(self, path: str, entry: PathHistory) -> None:
         """Repeat the verdict that the log has: no upload is judged twice."""
         assert entry.verdict is not None
         upload = entry.upload
         found = Found(upload.size, upload.crc32, upload.etag) if entry.verdict == "ok" else None
-        self._say_verdict(
+        self._append_verdict(
             Verdict(
                 self._now(),
                 path,
@@ -551,22 +553,22 @@ class Validator:
             )
         )
 
-    def _say_verdict(self, verdict: Verdict) -> None:
+    def _append_verdict(self, verdict: Verdict) -> None:
         self._history.add_verdict(verdict)
-        self._say(verdict)
+        self._append(verdict)
 
-    def _say_passed_over(self, segment: Segment) -> None:
+    def _append_passed_over(self, segment: Segment) -> None:
         """Tell the client of lines that are no records: it would wait for their verdicts for ever."""
         if segment.n_ignored and segment.header.epoch == self._client_epoch and not segment.superseded:
-            self._say(PassedOver(self._now(), segment.header.seq, segment.n_ignored, segment.problems))
+            self._append(PassedOver(self._now(), segment.header.seq, segment.n_ignored, segment.problems))
 
-    def _say_how_far(self, now: float) -> None:
+    def _append_progress(self, now: float) -> None:
         """Tell how far all is judged; or at least that there is still somebody here."""
         if self._is_idle or now - self._cursor_at >= _CURSOR_SECONDS:
             self._advance_cursor()
             self._cursor_at = now
-        if now - self._said_at >= KEEPALIVE_SECONDS:
-            self._say(Keepalive(self._now()))
+        if now - self._appended_at >= KEEPALIVE_SECONDS:
+            self._append(Keepalive(self._now()))
 
     def _advance_cursor(self) -> None:
         beyond = [under_way.seq for under_way in self._judging.values()]
@@ -576,7 +578,7 @@ class Validator:
             self._cursor = cursor
             for seq in [seq for seq in self._read_at if seq <= cursor]:
                 del self._read_at[seq]
-            self._say(Cursor(self._now(), cursor))
+            self._append(Cursor(self._now(), cursor))
 
     def _consider_leaving(self) -> None:
         client = self._history.clients.get(self._client_epoch)
@@ -613,10 +615,10 @@ class Validator:
             self._lock.release()
         self.outcome = outcome
 
-    def _say(self, record: ValidatorRecord) -> None:
+    def _append(self, record: ValidatorRecord) -> None:
         assert self._writer is not None  # nothing is said before the log is fenced
         self._writer.append(record)
-        self._said_at = self._clock.monotonic()
+        self._appended_at = self._clock.monotonic()
 
     def _client_lock(self) -> LockBody | None:
         try:
@@ -640,7 +642,7 @@ class Tally:
         n_bytes_valid: bytes of the valid files.
         invalid_first: paths of the first invalid files, and why.
         client_ended: how the client's run has ended; None where it has not said.
-        client_said: and why.
+        client_reason: and why.
         client_code: the same for programs, where there is one.
     """
 
@@ -651,7 +653,7 @@ class Tally:
     n_bytes_valid: int
     invalid_first: tuple[tuple[str, str], ...]
     client_ended: str | None
-    client_said: str
+    client_reason: str
     client_code: str | None = None
 
 

@@ -38,7 +38,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, BinaryIO, cast
 
-from upload_client.expectations.findings import LibraryMissing, NotOpened, Undecided, in_words
+from upload_client.expectations.findings import LibraryMissing, NotOpened, Undecided, reason_of
 from upload_client.expectations.packed import Budget
 from upload_client.validator.confinement import confine, try_out
 from upload_client.validator.opening import open_as
@@ -193,7 +193,7 @@ def _outcome(
             return {"undecided": f"its reader failed: {type(error).__name__}: {error}"[:_MAX_WHY]}
         return {
             "opens": False,
-            "why": f"it does not open as {order.get('kind')}: {in_words(error)}"[:_MAX_WHY],
+            "why": f"it does not open as {order.get('kind')}: {reason_of(error)}"[:_MAX_WHY],
         }
     return {"opens": True}
 
@@ -206,18 +206,18 @@ def main() -> None:
     questions = os.fdopen(os.dup(1), "wb")
     # What the libraries print must not be taken for an answer.
     os.dup2(2, 1)
-    _say(questions, {"can": try_out(), "missing": missing})
+    _answer(questions, {"can": try_out(), "missing": missing})
     while line := answers.readline():
         order = json.loads(line)
         _limit_time(cpu_seconds)
         spending = _Spending(cpu_seconds, order["seconds"]) if "seconds" in order else None
         remote = _Remote(order["size"], questions, answers, spending or (lambda: None))
         file = cast("BinaryIO", io.BufferedReader(remote, _BLOCK))
-        _say(questions, _outcome(order, file, max_unpacked, spending))
+        _answer(questions, _outcome(order, file, max_unpacked, spending))
 
 
-def _say(questions: BinaryIO, said: dict[str, Any]) -> None:
-    questions.write(json.dumps(said).encode() + b"\n")
+def _answer(questions: BinaryIO, fields: dict[str, Any]) -> None:
+    questions.write(json.dumps(fields).encode() + b"\n")
     questions.flush()
 
 

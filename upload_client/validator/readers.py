@@ -72,11 +72,11 @@ class Confinement:
 
     def __str__(self) -> str:
         cannot = [attempt for attempt in ATTEMPTS if attempt not in self.can]
-        told = f"cannot {', '.join(cannot)}" if cannot else "can do all that this program can"
+        text = f"cannot {', '.join(cannot)}" if cannot else "can do all that this program can"
         if cannot and self.can:
-            told += f"; CAN {', '.join(self.can)}"
+            text += f"; CAN {', '.join(self.can)}"
         without = ", ".join(f"{name} ({why})" for name, why in self.missing.items())
-        return f"{told}; without {without}" if without else told
+        return f"{text}; without {without}" if without else text
 
 
 class ReaderWorkers:
@@ -230,7 +230,7 @@ class ReaderWorkers:
         if process is not None:
             return process
         reader = _Reader(self._limits)
-        self._pool.tell_of(reader)
+        self._pool.notify_of(reader)
         return reader
 
 
@@ -282,7 +282,7 @@ class _Pool:
             _end(process)
         self.places.forget(whose)
 
-    def tell_of(self, reader: _Reader) -> None:
+    def notify_of(self, reader: _Reader) -> None:
         """Tell what the first of all has found that it can do."""
         with self._lock:
             on_first, self._on_first = self._on_first, None
@@ -330,8 +330,8 @@ class _Reader(subprocess.Popen[bytes]):
         too_late.start()
         try:
             assert self.stdout is not None
-            said = _understood(self.stdout.readline(_MAX_LINE))
-            self.confinement = Confinement(tuple(map(str, said["can"])), dict(said["missing"]))
+            answer = _understood(self.stdout.readline(_MAX_LINE))
+            self.confinement = Confinement(tuple(map(str, answer["can"])), dict(answer["missing"]))
         except (_Died, KeyError, TypeError, ValueError):
             _end(self)
             raise Undecided(
@@ -354,10 +354,10 @@ def _converse(
     try:
         _write(process, json.dumps(order).encode() + b"\n")
         while line := process.stdout.readline(_MAX_LINE):
-            said = _understood(line)
-            if "read" not in said:
-                return said
-            offset, n = said["read"]
+            answer = _understood(line)
+            if "read" not in answer:
+                return answer
+            offset, n = answer["read"]
             if not (0 <= offset <= offset + n <= size and n <= _MAX_BLOCK):
                 raise _Died
             # What reading raises is no word of the process, so it stands outside what is taken for one.
@@ -378,16 +378,16 @@ def _write(process: subprocess.Popen[bytes], data: bytes) -> None:
 
 def _understood(line: bytes) -> dict[str, Any]:
     try:
-        said = json.loads(line)
-        if not isinstance(said, dict):
+        answer = json.loads(line)
+        if not isinstance(answer, dict):
             raise _Died
-        if "read" in said:
-            offset, n = said["read"]
+        if "read" in answer:
+            offset, n = answer["read"]
             if type(offset) is not int or type(n) is not int:
                 raise _Died
     except (ValueError, TypeError, RecursionError):
         raise _Died from None
-    return said
+    return answer
 
 
 def _why_it_died(

@@ -66,7 +66,7 @@ def serve(
     shards: int = 1,
     seconds_left: Callable[[], float] = lambda: math.inf,
     readers: ReaderWorkers | None = None,
-    tell: Callable[[dict[str, object]], None] = lambda _: None,
+    notify: Callable[[dict[str, object]], None] = lambda _: None,
 ) -> Outcome:
     """Be a delivery's validator until it is time to leave.
 
@@ -79,7 +79,7 @@ def serve(
         shards: how many validators share them. The first tells how the run of the delivery has ended.
         seconds_left: how long this run may still take.
         readers: whose places are shared with other runs, to open files; None: this run has places of its own.
-        tell: told how the run of the delivery has ended, as the topic is.
+        notify: told how the run of the delivery has ended, as the topic is.
 
     Raises:
         Locked: another validator is there; nothing was done.
@@ -116,7 +116,7 @@ def serve(
                 ),
                 threads,
                 _wire(landing),
-                heard=telemetry.judged,
+                on_judgement=telemetry.judged,
             )
         ) as judging,
     ):
@@ -151,26 +151,30 @@ def serve(
                 epoch = client_epoch
                 if validator.client_found_nothing_to_do:
                     epoch = _epoch_of_receipt(control, layout, client_epoch)
-                told = _told(layout, outcome, *_tally(settings, layout, validator, control, epoch))
-                telemetry.count("DeliveriesComplete" if told["complete"] else "DeliveriesIncomplete")
-                telemetry.info("the run of the delivery has ended", **told)
+                outcome_message = _outcome_message(
+                    layout, outcome, *_tally(settings, layout, validator, control, epoch)
+                )
+                telemetry.count(
+                    "DeliveriesComplete" if outcome_message["complete"] else "DeliveriesIncomplete"
+                )
+                telemetry.info("the run of the delivery has ended", **outcome_message)
                 completing = Completing(
                     settings, session, layout, control, landing, epoch, telemetry, clock, seconds_left
                 )
-                told |= completing.begin(is_complete=told["complete"] is True)
+                outcome_message |= completing.begin(is_complete=outcome_message["complete"] is True)
                 try:
-                    if told["complete"]:
-                        told |= completing.complete()
+                    if outcome_message["complete"]:
+                        outcome_message |= completing.complete()
                 finally:  # last: who is told learns whether the receipt is signed
-                    tell(told)
-                    _publish_or_say(session, settings, told, telemetry)
+                    notify(outcome_message)
+                    _publish_or_log(session, settings, outcome_message, telemetry)
     wrong = {"clock_ahead_seconds": clock.clock_ahead} if clock.is_wrong else {}
     telemetry.info("the validator leaves", outcome=outcome, **wrong)
     return outcome
 
 
 def complete_again(
-    settings: ValidatorSettings, layout: Layout, client_epoch: int, told: dict[str, object]
+    settings: ValidatorSettings, layout: Layout, client_epoch: int, outcome_message: dict[str, object]
 ) -> dict[str, object]:
     """Try once more what the receipt of a complete delivery has lacked; no log is read for what is done.
 
@@ -178,7 +182,7 @@ def complete_again(
         settings: the receiver's.
         layout: where the delivery is.
         client_epoch: of the client that has written the receipt, or found that nothing was left to do.
-        told: the message about that run, as it was told last.
+        outcome_message: the message about that run, as it was told last.
 
     Returns:
         The same as it is now.
@@ -196,9 +200,12 @@ def complete_again(
         seconds_left=lambda: math.inf,
         again=True,
     )
-    now = told | completing.complete()
-    if {**now, "receipt_problems": told.get("receipt_problems")} != told:  # other words make no other message
-        _publish_or_say(session, settings, now, telemetry)
+    now = outcome_message | completing.complete()
+    if {
+        **now,
+        "receipt_problems": outcome_message.get("receipt_problems"),
+    } != outcome_message:  # other words make no other message
+        _publish_or_log(session, settings, now, telemetry)
     return now
 
 
@@ -276,7 +283,9 @@ def _tally(
     return tally, problems
 
 
-def _told(layout: Layout, outcome: Outcome, tally: Tally, problems: list[str]) -> dict[str, object]:
+def _outcome_message(
+    layout: Layout, outcome: Outcome, tally: Tally, problems: list[str]
+) -> dict[str, object]:
     """The message about a run that has ended: docs/receiver.md lists its fields."""
     return {
         "version": 1,
@@ -284,11 +293,11 @@ def _told(layout: Layout, outcome: Outcome, tally: Tally, problems: list[str]) -
         "delivery_id": layout.delivery_id,
         "transfer_type": layout.transfer_type,
         "complete": (outcome, tally.client_ended) == ("stop", "stop")
-        and (tally.client_said == "complete" or tally.client_code == NothingToDoError.code)
+        and (tally.client_reason == "complete" or tally.client_code == NothingToDoError.code)
         and not tally.invalid + tally.not_judged + tally.not_delivered
         and not problems,
         "validator": outcome,
-        "client": for_log(tally.client_said, 300) if tally.client_ended else "no last word",
+        "client": for_log(tally.client_reason, 300) if tally.client_ended else "no last word",
         "n_files": tally.valid + tally.invalid + tally.not_judged + tally.not_delivered,
         "valid": tally.valid,
         "invalid": tally.invalid,
@@ -302,30 +311,35 @@ def _told(layout: Layout, outcome: Outcome, tally: Tally, problems: list[str]) -
     }
 
 
-def _publish_or_say(
-    session: boto3.Session, settings: ValidatorSettings, told: dict[str, object], telemetry: Telemetry
+def _publish_or_log(
+    session: boto3.Session,
+    settings: ValidatorSettings,
+    outcome_message: dict[str, object],
+    telemetry: Telemetry,
 ) -> None:
     try:
-        _publish(session, settings, told)
+        _publish(session, settings, outcome_message)
     except (BotoCoreError, ClientError) as error:  # the log has it, and the delivery is none the worse
         telemetry.count("MessagesNotSent")
         telemetry.info("the message about it was not sent", why=for_log(str(error)))
 
 
-def _publish(session: boto3.Session, settings: ValidatorSettings, told: dict[str, object]) -> None:
+def _publish(session: boto3.Session, settings: ValidatorSettings, outcome_message: dict[str, object]) -> None:
     """One message for the whole run: for people by mail, and as JSON for programs."""
     if settings.outcome_topic is None:
         return
-    subject, text = outcome_mail(told)
+    subject, text = outcome_mail(outcome_message)
     clients.client(session, "sns", settings).publish(
         TopicArn=settings.outcome_topic,
         Subject=subject[:_MAX_SUBJECT],
         MessageStructure="json",
-        Message=json.dumps({"default": json.dumps(told), "email": text}),
+        Message=json.dumps({"default": json.dumps(outcome_message), "email": text}),
         MessageAttributes={
             key: {
                 "DataType": "String",
-                "StringValue": str(told[key]).lower() if key == "complete" else told[key],
+                "StringValue": str(outcome_message[key]).lower()
+                if key == "complete"
+                else outcome_message[key],
             }
             for key in ("dataset", "delivery_id", "transfer_type", "complete")
         },

@@ -23,7 +23,7 @@ ENVIRONMENT_VARIABLE = "UPLOAD_CLIENT_VALIDATOR"
 """Holds the settings, as one JSON object."""
 
 
-_MOST_TOLD = 5
+_MOST_MISTAKES = 5
 
 Url = Annotated[str, AfterValidator(service_url)]
 
@@ -128,7 +128,7 @@ class ValidatorSettings(BaseModel):
             return cls.model_validate_json(environ.get(ENVIRONMENT_VARIABLE, "{}"))
         except ValidationError as error:
             mistakes = error.errors(include_url=False, include_context=False, include_input=False)
-            clauses = (": ".join([*map(str, each["loc"]), each["msg"]]) for each in mistakes[:_MOST_TOLD])
+            clauses = (": ".join([*map(str, each["loc"]), each["msg"]]) for each in mistakes[:_MOST_MISTAKES])
             raise SettingsError(
                 f"{ENVIRONMENT_VARIABLE}: {for_log('; '.join(clauses), 500)}",
                 hint='It holds the receiver\'s settings as JSON: {"control_bucket": …, "landing_bucket": …,'

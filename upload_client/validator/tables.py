@@ -218,8 +218,8 @@ def _pass_over(stream: BinaryIO, head: _Head, *, quotes: bool, delimiter: str = 
         looks = shape or _Shape.of(content, delimiter, whole=not block)
         rows = None if looks is None else looks.rows_at_beginning(content, whole=not block, quotes=quotes)
         if rows is None:
-            is_told = not block or _last_row(content) > 0  # the first row is all there
-            return _Rest(data, stream, shape or (looks if is_told else None), shape, n_lines)
+            is_known = not block or _last_row(content) > 0  # the first row is all there
+            return _Rest(data, stream, shape or (looks if is_known else None), shape, n_lines)
         shape = looks
         n_lines += rows.n_lines
         block = stream.read(BLOCK)

@@ -100,7 +100,7 @@ class Process:
         self.service = Service(
             load(path),
             clock=world.clock,
-            tell=lambda kind, fields: self.events.append({"kind": kind, **fields}),
+            notify=lambda kind, fields: self.events.append({"kind": kind, **fields}),
             launch=self._launch,
             make=self._make,
             me=me,

@@ -40,7 +40,7 @@ from upload_client.support.yaml_document import (
     InvalidYaml,
     Limits,
     place,
-    says,
+    problem_text,
 )
 
 if TYPE_CHECKING:
@@ -243,7 +243,7 @@ class Mail(_Part):
         return self
 
 
-class Tell(_Part):
+class Notification(_Part):
     """The recipients of news, and the ways to them."""
 
     mail: Annotated[list[Address], Field(min_length=1)]
@@ -357,8 +357,8 @@ class Job(_Part):
     title: Template | None = None
     metadata: Annotated[dict[str, str], AfterValidator(_metadata)] = Field(default_factory=dict)
     retry: Retry = Retry()
-    on_success: Tell | None = None
-    on_failure: Tell | None = None
+    on_success: Notification | None = None
+    on_failure: Notification | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -471,13 +471,13 @@ def load(path: Path) -> Loaded:
 
 def _problems(error: ValidationError, root: yaml.Node) -> Iterator[str]:
     for problem in error.errors(include_url=False, include_input=False)[:SHOWN]:
-        yield f"{place(root, problem['loc'])}: {_says(problem)}"
+        yield f"{place(root, problem['loc'])}: {_mistake(problem)}"
 
 
-def _says(problem: Any) -> str:  # noqa: ANN401 - pydantic's own mapping
+def _mistake(problem: Any) -> str:  # noqa: ANN401 - pydantic's own mapping
     if problem["type"] == "string_pattern_mismatch":
         return "a job is named by 1 to 63 letters, digits, dots, dashes and underscores"
-    return says(problem, _KEYS)
+    return problem_text(problem, _KEYS)
 
 
 _KEYS = sorted({name for model in _Part.__subclasses__() for name in model.model_fields})

@@ -264,7 +264,7 @@ def _delivery(
 
     settings = load_settings(profile=_profile(loaded, deliver.profile))
     patiently = Patience(
-        settings.patience, tell=lambda text: _log.warning("%s", for_log(text)), meanwhile=check_stopped
+        settings.patience, notify=lambda text: _log.warning("%s", for_log(text)), meanwhile=check_stopped
     )
     named = fill(deliver.source, values)
     session = None
@@ -280,7 +280,7 @@ def _delivery(
             source,
             None if deliver.index is None else loaded.within(deliver.index),
             choice,
-            tell=lambda note: _log.info("%s", for_log(note)),
+            notify=lambda note: _log.info("%s", for_log(note)),
         )
     )
     return {

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from upload_client.activities.errors import missing_extra
-from upload_client.activities.runner import exit_code_of, in_words
+from upload_client.activities.runner import describe, exit_code_of
 from upload_client.activities.schedule.jobs import load_ahead, look_beside, runner_of
 from upload_client.activities.schedule.store import Claimed, JobStore, Store, StoreUnreachable, open_engine
 from upload_client.activities.schedule.triggers import trigger_of
@@ -37,11 +37,11 @@ if TYPE_CHECKING:
     from upload_client.activities.runner import ActivityRunner
     from upload_client.activities.schedule.document import Loaded
 
-__all__ = ["JOB", "Service", "Tell", "run_once"]
+__all__ = ["JOB", "Notify", "Service", "run_once"]
 
 _log = logging.getLogger(__name__)
 
-Tell = Callable[[str, Mapping[str, Any]], object]
+Notify = Callable[[str, Mapping[str, Any]], object]
 """Is told what happens, for programs: the kind of an event, and its fields."""
 
 Launch = Callable[[Callable[[], None]], object]
@@ -106,7 +106,7 @@ class Service:
     Args:
         loaded: the schedule.
         clock: time.
-        tell: is told what happens.
+        notify: is told what happens.
         launch: runs a function beside this thread; None: in a thread of a pool.
         make: makes what runs a job; None: as the schedule says.
         me: the process that this is; None: found out.
@@ -117,12 +117,12 @@ class Service:
         loaded: Loaded,
         *,
         clock: Clock = SYSTEM,
-        tell: Tell = _nothing,
+        notify: Notify = _nothing,
         launch: Launch | None = None,
         make: Callable[[str, datetime], ActivityRunner] | None = None,
         me: ProcessIdentity | None = None,
     ) -> None:
-        self._loaded, self._clock, self._notify = loaded, clock, tell
+        self._loaded, self._clock, self._notify = loaded, clock, notify
         self._zone = loaded.schedule.zone
         self._make = make or (lambda job, run: runner_of(loaded, job, run, self._hook(job, run)))
         self._pool = None if launch else ThreadPoolExecutor(loaded.schedule.at_once, "job")
@@ -142,7 +142,7 @@ class Service:
             jobstores={"default": self._jobs},
             executors={"default": _Executor(self._begin)},
         )
-        self._told_trouble = ""
+        self._reported_trouble = ""
         self.exit_code: int | None = None
         self._seen = (clock.wall(), clock.monotonic())
         self._beat_at = self._look_at = clock.monotonic()
@@ -205,11 +205,11 @@ class Service:
         except JobLookupError:  # another process has taken it off
             return 0.0
         except DeliveryError as error:
-            if str(error) != self._told_trouble:
-                self._told_trouble = str(error)
+            if str(error) != self._reported_trouble:
+                self._reported_trouble = str(error)
                 _log.error("%s; it is tried again", for_log(str(error)))
             return _AGAIN
-        self._told_trouble = ""
+        self._reported_trouble = ""
         return min(_LONGEST if wait is None else wait, _LONGEST)
 
     def _mend(self) -> None:
@@ -403,12 +403,12 @@ class Service:
             error = runner.exception
             state = Run.SUCCEEDED if error is None else Run.FAILED
             code = 0 if error is None else int(exit_code_of(error))
-            message = "" if error is None else in_words(error)
+            message = "" if error is None else describe(error)
         except Interrupted:
             state, message = Run.STOPPED, "stopped"
         except (Exception, SystemExit) as error:  # noqa: BLE001 - nothing may keep it from being noted down
             _log.exception("%s: unexpected", job)
-            code, message = 1, in_words(error)
+            code, message = 1, describe(error)
         seconds = self._clock.monotonic() - began
         level = logging.ERROR if state is Run.FAILED else logging.INFO
         _log.log(
@@ -434,7 +434,7 @@ class Service:
 
     def _write_down(self, job: str, run: datetime, state: Run, code: int | None, message: str) -> None:
         """Until it is written, it has not ended: another process would run it again."""
-        told = False
+        is_logged = False
         while True:
             try:
                 if not self.store.end(job, run.timestamp(), state, code, message):
@@ -442,9 +442,9 @@ class Service:
                         "%s: another process has taken this run for dead, and says what comes of it", job
                     )
             except StoreUnreachable as error:
-                if not told:
+                if not is_logged:
                     _log.error("%s: %s; it is tried again", job, for_log(str(error)))
-                    told = True
+                    is_logged = True
                 if self._stopping:
                     _log.error("%s: what came of it is not written down: it is run again", job)
                     return
@@ -454,8 +454,8 @@ class Service:
 
     def _hook(self, job: str, run: datetime) -> Callable[[int, BaseException, float], None]:
         def hook(remaining: int, error: BaseException, delay: float) -> None:
-            told = {"tries_remaining": remaining, "delay": delay, "message": in_words(error)}
-            self._notify("retry", {**_event(job, run, "running"), **told})
+            details = {"tries_remaining": remaining, "delay": delay, "message": describe(error)}
+            self._notify("retry", {**_event(job, run, "running"), **details})
 
         return hook
 
@@ -479,7 +479,7 @@ class CutOff(DeliveryError):  # noqa: N818 - named for what it is
 
 
 def run_once(
-    loaded: Loaded, job: str, run: datetime | None = None, *, clock: Clock = SYSTEM, tell: Tell = _nothing
+    loaded: Loaded, job: str, run: datetime | None = None, *, clock: Clock = SYSTEM, notify: Notify = _nothing
 ) -> int:
     """Run a job now.
 
@@ -488,7 +488,7 @@ def run_once(
         job: the name of the job.
         run: the moment for which; None: now. One that was run already is run again.
         clock: time.
-        tell: is told what happens.
+        notify: is told what happens.
 
     Returns:
         Its exit code.
@@ -506,7 +506,7 @@ def run_once(
     zone = loaded.schedule.zone
     if run is None:
         run = datetime.fromtimestamp(int(clock.wall()), zone)
-    return Service(loaded, clock=clock, tell=tell).once(job, run.astimezone(zone))
+    return Service(loaded, clock=clock, notify=notify).once(job, run.astimezone(zone))
 
 
 def _spelled(run: datetime) -> str:

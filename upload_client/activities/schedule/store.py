@@ -343,8 +343,8 @@ class Store:
                 return []
             with self.engine.begin() as db:
                 for job, version in list(self._mine.items()):
-                    said = db.execute(_CHANGE_JOB, {"of": job, "before": version, "version": version + 1})
-                    if said.rowcount == 1:
+                    changed = db.execute(_CHANGE_JOB, {"of": job, "before": version, "version": version + 1})
+                    if changed.rowcount == 1:
                         self._mine[job] = version + 1
                     else:
                         del self._mine[job]

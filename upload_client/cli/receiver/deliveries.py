@@ -15,9 +15,9 @@ from upload_client.cli.receiver.options import (
     of_a_delivery,
     of_a_receiver,
     print_json,
+    print_lines,
     receiver_settings,
     sample_option,
-    say,
 )
 from upload_client.core.text import counted
 
@@ -104,15 +104,15 @@ def hand_over(
             notify=None if topic is None else notifier(topic, settings),
             recorder=recorder(settings),
         ),
-        (lambda _: None) if as_json else say,
+        (lambda _: None) if as_json else print_lines,
     )
     if as_json:
-        told = {"copied": done.copied, "removed": done.removed, "did_nothing": done.did_nothing}
-        print_json("hand_over", {**told, "record": done.record.as_json()})
+        fields = {"copied": done.copied, "removed": done.removed, "did_nothing": done.did_nothing}
+        print_json("hand_over", {**fields, "record": done.record.as_json()})
         return
     record = done.record
     files = counted(record.n_files, "file")
-    say(
+    print_lines(
         f"{'was' if done.did_nothing else 'is'} handed over: {files}, {record.n_bytes:,} bytes,"
         f" {record.archive}"
     )
@@ -185,14 +185,16 @@ def close(
         else:
             n = record(control, layout, head, sha256, Happened(event, note=note), by).n
     if as_json:
-        told = {"dataset": dataset, "delivery_id": delivery_id, "closed": not reopen, "note": note}
-        print_json("closing", {**told, "custody_record": n, "not_recorded": why_not})
+        fields = {"dataset": dataset, "delivery_id": delivery_id, "closed": not reopen, "note": note}
+        print_json("closing", {**fields, "custody_record": n, "not_recorded": why_not})
     else:
-        say(f"{dataset}/{delivery_id} is {'open again' if reopen else 'closed: nothing more is sent'}")
+        print_lines(
+            f"{dataset}/{delivery_id} is {'open again' if reopen else 'closed: nothing more is sent'}"
+        )
         if n is not None:
-            say(f"record {n} of its custody chain")
+            print_lines(f"record {n} of its custody chain")
         if why_not is not None:
-            say(f"not recorded in its custody chain: {why_not}")
+            print_lines(f"not recorded in its custody chain: {why_not}")
 
 
 @click.command(
@@ -259,12 +261,12 @@ def remove(
     removed, made = remove_delivery(
         Removal(control, landing, layout, why, note, by),
         (head, sha256, files),
-        (lambda _: None) if as_json else say,
+        (lambda _: None) if as_json else print_lines,
     )
     if as_json:
-        told = {"dataset": dataset, "delivery_id": delivery_id, "because": why, "removed": removed.n}
+        fields = {"dataset": dataset, "delivery_id": delivery_id, "because": why, "removed": removed.n}
         print_json(
-            "removal", {**told, "stay": removed.n_stay, "custody_record": None if made is None else made.n}
+            "removal", {**fields, "stay": removed.n_stay, "custody_record": None if made is None else made.n}
         )
     elif made is None:
-        say("not recorded: the receiver has no `signing_key` (`upload-client docs receipt`, Custody)")
+        print_lines("not recorded: the receiver has no `signing_key` (`upload-client docs receipt`, Custody)")

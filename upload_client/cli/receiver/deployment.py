@@ -20,7 +20,7 @@ from upload_client.cli.receiver.options import (
     of_a_stack,
     open_stack,
     print_json,
-    say,
+    print_lines,
 )
 from upload_client.core.layout import MAX_SHARDS
 
@@ -127,8 +127,8 @@ def package(*, functions: bool, output: Path | None, force: bool, as_json: bool)
     if as_json:
         print_json("package", {"path": str(path), "n_bytes": len(content), "layers": layers})
         return
-    say(f"{path}  {len(content):,} bytes", "beside boto3, which Lambda has, it needs")
-    say(*(f"  {brings}: {layer}" for layer, brings in layers.items()))
+    print_lines(f"{path}  {len(content):,} bytes", "beside boto3, which Lambda has, it needs")
+    print_lines(*(f"  {brings}: {layer}" for layer, brings in layers.items()))
 
 
 @click.command(

@@ -22,7 +22,7 @@ from upload_client.cli.receiver.options import (
     on_option,
     open_stack,
     print_json,
-    say,
+    print_lines,
 )
 from upload_client.core.text import counted
 
@@ -103,15 +103,15 @@ def invite(
                 raise
         with replacing(path) as file:
             file.write(admitted.profile)
-        told = [*admitted.did, f"wrote {path}: send it to them"]
+        did = [*admitted.did, f"wrote {path}: send it to them"]
         if admitted.keys is not None:
-            told.append(f"wrote {keys}: send it to them on another way")
+            did.append(f"wrote {keys}: send it to them on another way")
         if as_json:
             print_json(
-                "invitation", {"dataset": dataset, "delivery_id": delivery_id, "user": user, "did": told}
+                "invitation", {"dataset": dataset, "delivery_id": delivery_id, "user": user, "did": did}
             )
             return
-        say(*told)
+        print_lines(*did)
         return
     if endpoint:
         raise UsageError("--endpoint says where a store of your own is reached: it needs --on")
@@ -125,7 +125,7 @@ def invite(
     if as_json:
         print_json("invitation", {**vars(done.delivery), "user": user, "profile": str(path), "did": done.did})
         return
-    say(*done.did, f"wrote {path}: send it to them")
+    print_lines(*done.did, f"wrote {path}: send it to them")
 
 
 @click.command(
@@ -144,20 +144,20 @@ def list_(*, on: Path | None, stack: str, region: str | None, as_json: bool) -> 
             names = ("dataset", "delivery_id", "user")
             print_json("deliveries", {"deliveries": [dict(zip(names, one, strict=True)) for one in invited]})
             return
-        say(*(f"{dataset}/{delivery_id}  {user}" for dataset, delivery_id, user in invited))
+        print_lines(*(f"{dataset}/{delivery_id}  {user}" for dataset, delivery_id, user in invited))
         return
     opened = open_stack(stack, region)
     found = list(opened.deliveries())
     handed = _handed_over(opened, found)
     if as_json:
-        told = [
+        listed = [
             {**vars(one), "hand_over": None if record is None else record.as_json()}
             for one, record in zip(found, handed, strict=True)
         ]
-        print_json("deliveries", {"deliveries": told})
+        print_json("deliveries", {"deliveries": listed})
         return
     width = max((len(f"{one.dataset}/{one.delivery_id}") for one in found), default=0)
-    say(
+    print_lines(
         *(
             f"{one.dataset + '/' + one.delivery_id:<{width}}  {one.invited}"
             + ("" if record is None else f"  handed over to {record.archive}")
@@ -183,11 +183,13 @@ def show(*, dataset: str, delivery_id: str, stack: str, region: str | None, as_j
     if as_json:
         print_json("delivery", {**vars(delivery), **places, "users": [vars(user) for user in users]})
         return
-    say(f"delivery  {dataset}/{delivery_id}, invited {delivery.invited}", f"role      {delivery.role_arn}")
-    say(f"landing   {places['landing']}", f"control   {places['control']}")
+    print_lines(
+        f"delivery  {dataset}/{delivery_id}, invited {delivery.invited}", f"role      {delivery.role_arn}"
+    )
+    print_lines(f"landing   {places['landing']}", f"control   {places['control']}")
     status = {"CONFIRMED": "has logged in", "FORCE_CHANGE_PASSWORD": "has not logged in yet"}
     disabled = {True: "", False: ", disabled"}
-    say(
+    print_lines(
         *(
             f"user      {user.name}: {status.get(user.status, user.status)}{disabled[user.enabled]}"
             for user in users
@@ -255,4 +257,4 @@ def revoke(
     if as_json:
         print_json("revocation", {"dataset": dataset, "delivery_id": delivery_id, "user": user, "did": did})
     else:
-        say(*did)
+        print_lines(*did)

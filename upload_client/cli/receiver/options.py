@@ -33,10 +33,10 @@ __all__ = [
     "on_option",
     "open_stack",
     "print_json",
+    "print_lines",
     "receiver_settings",
     "region_of",
     "sample_option",
-    "say",
 ]
 
 FILE = click.Path(dir_okay=False, path_type=Path)
@@ -103,9 +103,9 @@ def _endpoint(_context: click.Context, _parameter: click.Parameter, given: str |
         raise UsageError(f"--endpoint {error}") from None
 
 
-def endpoint_option(said: str) -> Callable[..., Any]:
+def endpoint_option(help_text: str) -> Callable[..., Any]:
     """The option that says where providers reach the store; `said` is its help."""
-    return click.option("--endpoint", metavar="URL", callback=_endpoint, help=said)
+    return click.option("--endpoint", metavar="URL", callback=_endpoint, help=help_text)
 
 
 sample_option = click.option("--sample", is_flag=True, help="The small sample agreed on first.")
@@ -128,13 +128,13 @@ def region_of(given: str | None) -> str | None:
         UsageError: it is none.
     """
     from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
-    from upload_client.support.form import REGION, REGION_WORDS, of_form  # noqa: PLC0415 # likewise
+    from upload_client.support.form import REGION, REGION_PROBLEM, of_form  # noqa: PLC0415 # likewise
 
     places = {"--region": given} | {key: os.environ.get(key) for key in ("AWS_REGION", "AWS_DEFAULT_REGION")}
     for place, name in places.items():
         if name:
             try:
-                return of_form(REGION, REGION_WORDS)(name)
+                return of_form(REGION, REGION_PROBLEM)(name)
             except ValueError as error:
                 raise UsageError(f"{place}: {for_terminal(name)} {error}") from None
     return None
@@ -145,7 +145,7 @@ def print_json(kind: str, values: Mapping[str, Any]) -> None:
     click.echo(json.dumps({"schema_version": 1, "kind": kind, **values}))
 
 
-def say(*lines: str) -> None:
+def print_lines(*lines: str) -> None:
     """Print an answer for a person, safe for their terminal."""
     for line in lines:
         click.echo(for_terminal(line))

@@ -16,10 +16,10 @@ from upload_client.cli.receiver.options import (
     of_a_delivery,
     of_a_receiver,
     print_json,
+    print_lines,
     receiver_settings,
     region_of,
     sample_option,
-    say,
 )
 from upload_client.core.text import counted
 
@@ -63,7 +63,7 @@ def make(*, file: Path) -> None:
     made = make_key(file)
     with replacing(public) as written:
         written.write(made.pem)
-    say(
+    print_lines(
         f"private  {file}",
         f"public   {public}",
         f"its id   {made.key_id}",
@@ -163,9 +163,9 @@ def sign(
                 {"dataset": dataset, "delivery_id": delivery_id, "signed": False, "why": str(error)},
             )
         else:
-            say(f"not signed: {error}")
+            print_lines(f"not signed: {error}")
         return 3
-    told = {
+    fields = {
         "dataset": dataset,
         "delivery_id": delivery_id,
         "signed": True,
@@ -174,8 +174,8 @@ def sign(
         "key_id": opened.public.key_id,
     }
     if as_json:
-        print_json("signature", told)
+        print_json("signature", fields)
     else:
         files = counted(statement.n_files, "file")
-        say(f"signed: {files}, SHA-256 {statement.sha256}", f"by the key {opened.public.key_id}")
+        print_lines(f"signed: {files}, SHA-256 {statement.sha256}", f"by the key {opened.public.key_id}")
     return 0

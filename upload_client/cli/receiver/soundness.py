@@ -17,8 +17,8 @@ from upload_client.cli.receiver.options import (
     of_a_delivery,
     of_a_receiver,
     print_json,
+    print_lines,
     receiver_settings,
-    say,
 )
 
 __all__ = ["probe", "repair"]
@@ -53,7 +53,7 @@ def probe(*, dataset: str, delivery_id: str, on: Path, endpoint: str | None, as_
         ]
         click.echo(json.dumps({"store": profile.in_a_line, "seen": seen}))
     else:
-        say(*(f"{one.use.value:12}  {one.reason}" for one in judged), "", profile.in_a_line)
+        print_lines(*(f"{one.use.value:12}  {one.reason}" for one in judged), "", profile.in_a_line)
     return ExitCode.STORE_UNSAFE if profile.refused() else ExitCode.OK
 
 
@@ -96,24 +96,24 @@ def repair(
         for sentence in work.mend(faults):
             done.append(sentence)
             if not as_json:
-                say(sentence)
+                print_lines(sentence)
         faults = work.look()
     if as_json:
-        told = [{"what": fault.what, "keys": list(fault.keys)} for fault in faults]
-        print_json("repair", {"dataset": dataset, "delivery_id": delivery_id, "faults": told, "done": done})
+        listed = [{"what": fault.what, "keys": list(fault.keys)} for fault in faults]
+        print_json("repair", {"dataset": dataset, "delivery_id": delivery_id, "faults": listed, "done": done})
     else:
         for fault in faults:
-            say(fault.what)
-            say(*(f"  {key}" for key in fault.keys[:10]))
+            print_lines(fault.what)
+            print_lines(*(f"  {key}" for key in fault.keys[:10]))
             if (more := len(fault.keys) - 10) > 0:
-                say(f"  and {more:,} more")
+                print_lines(f"  and {more:,} more")
         if not faults:
-            say("nothing is wrong")
+            print_lines("nothing is wrong")
         elif not mend:
-            say(
+            print_lines(
                 "",
                 "Where a segment is damaged or missing, restore its last good version:"
                 " `upload-client docs runbook`.",
             )
-            say("Else --mend sets all of this aside; what was said in it is found out again.")
+            print_lines("Else --mend sets all of this aside; what was said in it is found out again.")
     return 2 if faults else 0

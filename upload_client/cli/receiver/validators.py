@@ -17,9 +17,9 @@ from upload_client.cli.receiver.options import (
     of_a_delivery,
     of_a_receiver,
     print_json,
+    print_lines,
     receiver_settings,
     sample_option,
-    say,
 )
 from upload_client.core.hints import install
 from upload_client.core.layout import MAX_SHARDS
@@ -103,16 +103,16 @@ def validate(
         signal.signal(number, lambda *_: process.stop())
     readers = process.readers()
     if not as_json:
-        say(f"a reader worker here: {readers}")
+        print_lines(f"a reader worker here: {readers}")
     if watch:
         process.watch()
         return 0
     outcome = process.once()
     if as_json:
-        told = {"dataset": dataset, "delivery_id": delivery_id, "outcome": outcome, "readers": readers}
-        print_json("validation", told)
+        fields = {"dataset": dataset, "delivery_id": delivery_id, "outcome": outcome, "readers": readers}
+        print_json("validation", fields)
     else:
-        say(f"the validator left: {outcome}" if outcome else "there is nothing to judge")
+        print_lines(f"the validator left: {outcome}" if outcome else "there is nothing to judge")
     return _EXIT_CODES[outcome] if outcome else 0
 
 
@@ -161,7 +161,7 @@ def serve(*, configuration: Path) -> int:
         signal.signal(number, lambda *_: server.stop())
     pages = serve_pages(server, found.serve.listen) if found.serve.listen else None
     where = f", http://{found.serve.listen}/" if pages else ""
-    say(f"a reader worker here: {server.readers()}", f"waiting for clients{where}")
+    print_lines(f"a reader worker here: {server.readers()}", f"waiting for clients{where}")
     try:
         server.run()
     finally:

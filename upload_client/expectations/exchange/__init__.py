@@ -120,8 +120,8 @@ def write(expectations: Expectations, name: str, form: Form) -> tuple[str, list[
             f"there is no type {name!r}; there are {', '.join(one.name for one in expectations.types)}"
         )
     if not has_schema(file_type, form):
-        said = "nothing" if file_type.content is None else f"the format {file_type.content.format}"
-        raise ValueError(f"the type {name!r} has no columns: of its content the document says {said}")
+        described = "nothing" if file_type.content is None else f"the format {file_type.content.format}"
+        raise ValueError(f"the type {name!r} has no columns: of its content the document says {described}")
     assert file_type.content is not None
     content = file_type.content.model_dump(by_alias=True, exclude_defaults=True, mode="python")
     content["format"] = file_type.content.format

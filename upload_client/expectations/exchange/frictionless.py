@@ -85,17 +85,17 @@ def _field(column: dict[str, Any], lost: Lost, *, stored: bool) -> dict[str, Any
     field: dict[str, Any] = {"name": rules.pop("name")}
     widened = bounded(kind, rules)
     if widened is not None:
-        rules, said = widened, "integer"
+        rules, stated = widened, "integer"
     elif kind in ("float64", "float32"):
-        said = "number"
+        stated = "number"
     elif kind in _TYPES:
-        said = kind
+        stated = kind
     else:
         lost.add(where, f"the type {kind!r}")
-        said = "any"
-    if said != kind and (stored or kind == "float32") and said != "any":
-        lost.add(where, f"that it is {kind}; that it is {said} is said")
-    field["type"] = _TYPES[said]
+        stated = "any"
+    if stated != kind and (stored or kind == "float32") and stated != "any":
+        lost.add(where, f"that it is {kind}; that it is {stated} is said")
+    field["type"] = _TYPES[stated]
     for ours, theirs in _FOR_PEOPLE.items():
         if ours in rules:
             field[theirs] = rules.pop(ours)
@@ -108,8 +108,8 @@ def _field(column: dict[str, Any], lost: Lost, *, stored: bool) -> dict[str, Any
         constraints["unique"] = True
     for ours, theirs in _CONSTRAINTS.items():
         if ours in rules:
-            constraints[theirs] = _plain(rules.pop(ours), moment=said == "timestamp")
-    if said == "any" and constraints.keys() & {*LIMITS.values(), "minLength", "maxLength"}:
+            constraints[theirs] = _plain(rules.pop(ours), moment=stated == "timestamp")
+    if stated == "any" and constraints.keys() & {*LIMITS.values(), "minLength", "maxLength"}:
         # A limit of a column of any type has no meaning there.
         for name in constraints.keys() & {*LIMITS.values(), "minLength", "maxLength"}:
             lost.add(where, f"{name} of a column whose type is not said")
@@ -161,10 +161,10 @@ def read(given: dict[str, Any], kind: str | None, files: list[str], lost: Lost) 
         if "bytes" in resource and len(paths) == 1:
             made["bytes"] = {"min": resource["bytes"], "max": resource["bytes"]}
         suffix = paths[0].rpartition(".")[2].lower()
-        said = str(resource.get("format") or suffix).lower()
-        if "schema" in resource and said in _TABLES:
+        form = str(resource.get("format") or suffix).lower()
+        if "schema" in resource and form in _TABLES:
             if isinstance(resource["schema"], dict):
-                made["content"] = _table(resource["schema"], said, lost)
+                made["content"] = _table(resource["schema"], form, lost)
             else:
                 lost.add(where, "its schema lies in another file")
         dialect = resource.get("dialect") or {}

@@ -72,17 +72,17 @@ def _property(column: dict[str, Any], lost: Lost) -> dict[str, Any]:
     kind = rules.pop("type", "any")
     widened = bounded(kind, rules)
     if widened is not None:
-        rules, said = widened, "integer"
+        rules, stated = widened, "integer"
     else:
-        said = "number" if kind in ("float16", "float32", "float64") else kind
-    if said not in _TYPES:
+        stated = "number" if kind in ("float16", "float32", "float64") else kind
+    if stated not in _TYPES:
         lost.add(where, f"the type {kind!r}")
-        said = "any"
-    elif said != kind:
-        lost.add(where, f"that it is {kind}; that it is {said} is said")
-    made = dict(_TYPES[said])
+        stated = "any"
+    elif stated != kind:
+        lost.add(where, f"that it is {kind}; that it is {stated} is said")
+    made = dict(_TYPES[stated])
     nulls = rules.pop("nulls", True)
-    if nulls and "type" in made and said != "null":
+    if nulls and "type" in made and stated != "null":
         made["type"] = [made["type"], "null"]
     elif not nulls and "type" not in made:
         made["not"] = {"type": "null"}

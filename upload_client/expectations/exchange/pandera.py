@@ -193,8 +193,8 @@ def _column(name: str, given: dict[str, Any], lost: Lost) -> dict[str, Any]:
             column[key] = given[key]
     checks = {key: value for key, value in given.items() if key not in _OF_COLUMNS and key not in _NO_RULES}
     checks |= _named(given.get("checks"), where, lost)
-    for check, said in checks.items():
-        _take(column, check, said, where, lost)
+    for check, described in checks.items():
+        _take(column, check, described, where, lost)
     for key, usual in _NO_RULES.items():
         if given.get(key, usual) not in (usual, None):
             lost.add(where, key)
@@ -215,19 +215,19 @@ def _named(checks: Any, where: str, lost: Lost) -> dict[str, Any]:  # noqa: ANN4
     return made
 
 
-def _value(said: Any) -> Any:  # noqa: ANN401 — as pandera has written it
+def _value(given: Any) -> Any:  # noqa: ANN401 — as pandera has written it
     """The value of a check, which may have options beside it."""
-    if isinstance(said, dict) and "value" in said and said.keys() <= {"value", "options"}:
-        return said["value"]
-    return said
+    if isinstance(given, dict) and "value" in given and given.keys() <= {"value", "options"}:
+        return given["value"]
+    return given
 
 
-def _take(column: dict[str, Any], check: str, said: Any, where: str, lost: Lost) -> None:  # noqa: ANN401
+def _take(column: dict[str, Any], check: str, entry: Any, where: str, lost: Lost) -> None:  # noqa: ANN401
     """Make a rule of a check."""
-    if isinstance(said, dict) and said.get("options", {}).get("raise_warning"):
+    if isinstance(entry, dict) and entry.get("options", {}).get("raise_warning"):
         lost.add(where, f"{check}, which only warns")
         return
-    value = _value(said)
+    value = _value(entry)
     limits = {theirs: ours for ours, theirs in _CHECKS.items()} | _SHORT
     moment = str(column.get("type", "")).startswith("timestamp")
     if check in limits:

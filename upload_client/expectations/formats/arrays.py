@@ -57,8 +57,8 @@ def _header(file: BinaryIO, magic: bytes) -> Header:
     return Header(*_in_order(npy.read_array_header_2_0(io.BytesIO(len(text).to_bytes(4, "little") + text))))
 
 
-def _in_order(told: Any) -> tuple[Any, Any, Any]:  # noqa: ANN401 — numpy's
-    shape, fortran, dtype = told
+def _in_order(header: Any) -> tuple[Any, Any, Any]:  # noqa: ANN401 — numpy's
+    shape, fortran, dtype = header
     if any(n < 0 for n in shape):  # numpy takes them, and a place counted by them may lie before the values
         raise ValueError("its header says a negative number of values")
     return shape, dtype, fortran

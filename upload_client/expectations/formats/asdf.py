@@ -74,7 +74,7 @@ def open_tree(file: BinaryIO, size: int) -> Iterator[Mapping[str, Any]]:
     """
     if file.read(5) != b"#ASDF":
         raise ValueError("it does not begin as ASDF does")
-    with warnings.catch_warnings(record=True) as told, asdf.config_context() as config:
+    with warnings.catch_warnings(record=True) as caught, asdf.config_context() as config:
         warnings.simplefilter("always")
         for extension in list(config.extensions):
             if extension.package_name not in (None, "asdf"):
@@ -84,7 +84,7 @@ def open_tree(file: BinaryIO, size: int) -> Iterator[Mapping[str, Any]]:
         _refuse_elsewhere(asdf.util.load_yaml(_Open(file), tagged=True))
         try:
             with _opened(file, size) as opened:
-                _refuse_warnings(told)
+                _refuse_warnings(caught)
                 yield opened.tree
         except ValueError as error:
             if _TOO_NEW.search(str(error)):
@@ -118,14 +118,14 @@ def _sums_are_of_content(file: BinaryIO) -> bool:
         (length,) = struct.unpack_from(">H", data, at + 4)
         if length < _BLOCK_HEADER.size:
             return False
-        flags, packing, allocated, used, _, told = _BLOCK_HEADER.unpack_from(data, at + 6)
+        flags, packing, allocated, used, _, md5 = _BLOCK_HEADER.unpack_from(data, at + 6)
         start = at + 6 + length
         if flags & 1:  # it goes on to the end of the file, and its checksum is not told
             return True
         stored = data[start : start + used]
-        if any(told) and hashlib.md5(stored, usedforsecurity=False).digest() != told:
+        if any(md5) and hashlib.md5(stored, usedforsecurity=False).digest() != md5:
             unpacked = _unpacked_sum(packing, stored)
-            if unpacked is not None and unpacked != told:
+            if unpacked is not None and unpacked != md5:
                 return False
         at = start + allocated
     return True
@@ -181,12 +181,12 @@ _UNPACKERS: dict[bytes, Callable[[bytes], Iterator[bytes]]] = {
 }
 
 
-def _refuse_warnings(told: list[warnings.WarningMessage]) -> None:
+def _refuse_warnings(caught: list[warnings.WarningMessage]) -> None:
     """Refuse what asdf passes over with a warning: damage, or a file that it is too old for.
 
     Not so a tag whose extension is not installed here: the file opens all the same.
     """
-    for one in told:
+    for one in caught:
         text = str(one.message)
         if _UNKNOWN_CORE.search(text):
             raise Undecided(f"asdf {asdf.__version__} is too old for it: {text}"[:_MAX_WHY])

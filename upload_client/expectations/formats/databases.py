@@ -109,13 +109,13 @@ def _check_trees(file: BinaryIO, size: int, budget: Budget) -> None:
             raise _of_pages(line, has_log=has_log)
 
 
-def _of_pages(said: object, *, has_log: bool) -> Exception:
+def _of_pages(reason: object, *, has_log: bool) -> Exception:
     """While somebody reads a database with a log, SQLite may copy some pages from there, and not others."""
     if has_log:
         return NotOpened(
-            for_log(f"it is damaged, or pages of it lie in the log beside it, -wal: {said}", 200)
+            for_log(f"it is damaged, or pages of it lie in the log beside it, -wal: {reason}", 200)
         )
-    return ValueError(for_log(f"it is damaged: {said}", 200))
+    return ValueError(for_log(f"it is damaged: {reason}", 200))
 
 
 _ARROW, _FEATHER_1 = b"ARROW1", b"FEA1"
@@ -177,7 +177,7 @@ def _check_batch(batch: Any) -> None:  # noqa: ANN401 — pyarrow's
     try:
         batch.validate(full=True)
     except ValueError as error:  # pyarrow's own is one
-        if not any(said in str(error) for said in _OF_VALUES):
+        if not any(text in str(error) for text in _OF_VALUES):
             raise
         batch.validate()
 
@@ -276,17 +276,17 @@ def _unpack_snappy(data: bytes, damaged: str, budget: Budget) -> None:
         import pyarrow as pa  # noqa: PLC0415 — an extra
     except ImportError:
         raise LibraryMissing("pyarrow is not installed, so its blocks were not unpacked") from None
-    told = shift = 0
+    declared = shift = 0
     for byte in data[:5]:
-        told |= (byte & 127) << shift
+        declared |= (byte & 127) << shift
         shift += 7
         if byte < 128:
             break
-    if told > _MAX_BLOCK:
+    if declared > _MAX_BLOCK:
         raise NotOpened(f"it has blocks of more than {_MAX_BLOCK:,} bytes, which were not unpacked")
-    budget.take(told)
+    budget.take(declared)
     try:
-        unpacked = pa.Codec("snappy").decompress(data[:-4], told)
+        unpacked = pa.Codec("snappy").decompress(data[:-4], declared)
     except pa.ArrowException as error:
         raise ValueError(for_log(f"{damaged}: {error}", 200)) from None
     if zlib.crc32(unpacked) != int.from_bytes(data[-4:]):
@@ -426,11 +426,11 @@ def open_duckdb(file: BinaryIO, size: int, _budget: Budget) -> None:
         raise something_else(file, "DuckDB")
     if len(head) < 3 * _DUCK_PAGE:
         raise ValueError("it is cut in its headers")
-    told = [
+    headers = [
         [int.from_bytes(head[page + at : page + at + 8], "little") for at in range(8, 48, 8)]
         for page in (_DUCK_PAGE, 2 * _DUCK_PAGE)
     ]
-    _, _, _, blocks, length = max(told)
+    _, _, _, blocks, length = max(headers)
     if length in (0, 2**64 - 1):
         length = _DUCK_BLOCK
     due = 3 * _DUCK_PAGE + blocks * length

@@ -187,8 +187,8 @@ class _VOTable(_Xml):
         else:
             self.parser.Parse(some)
             # Of what it has begun to see expat may wait for more, and then not have told of all rows yet.
-            is_told = self._n_ended == some.rpartition(_ROWS)[2].count(_ROW_END)
-            self._between_rows = self._in_rows and is_told and some.endswith(_ROW_END)
+            is_whole = self._n_ended == some.rpartition(_ROWS)[2].count(_ROW_END)
+            self._between_rows = self._in_rows and is_whole and some.endswith(_ROW_END)
         self._n_ended = 0
         among_rows = (self._last + some).rpartition(_ROWS)[2]
         self._last = some[-len(_ROWS) :]

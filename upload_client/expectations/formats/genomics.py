@@ -257,8 +257,8 @@ def _container(cram: _Cram) -> tuple[int, int]:
     cram.itf8()
     for _ in range(min(cram.itf8(), 1_000_000)):
         cram.itf8()
-    told = zlib.crc32(cram.read)
-    if int.from_bytes(cram.take(4), "little") != told:
+    declared = zlib.crc32(cram.read)
+    if int.from_bytes(cram.take(4), "little") != declared:
         raise ValueError("the header of a container is damaged")
     return length, len(cram.read)
 

@@ -308,10 +308,10 @@ def _check_chunks(file: BinaryIO, size: int, start: int, n: int) -> None:
         chunks = lazrs.read_chunk_table(file, lazrs.LazVlr(about))
     except (lazrs.LazrsError, OSError, ValueError) as error:
         raise ValueError(f"it is cut or damaged: the table of its chunks cannot be read ({error})") from None
-    told = sum(n_bytes for _, n_bytes in chunks)
-    if told != table - start - 8:
+    declared = sum(n_bytes for _, n_bytes in chunks)
+    if declared != table - start - 8:
         raise ValueError(
-            f"it is damaged: its chunks have {table - start - 8:,} bytes where their table says {told:,}"
+            f"it is damaged: its chunks have {table - start - 8:,} bytes where their table says {declared:,}"
         )
 
 

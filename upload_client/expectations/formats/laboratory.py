@@ -221,8 +221,8 @@ def open_fcs(file: BinaryIO, size: int, _budget: Budget) -> None:
 
 
 def _fcs_number(text: bytes, key: bytes) -> int | None:
-    told = re.search(_KEY % key, text)
-    return None if told is None or len(told[3]) > 15 else int(told[3])
+    match = re.search(_KEY % key, text)
+    return None if match is None or len(match[3]) > 15 else int(match[3])
 
 
 def _fcs_due(text: bytes) -> int | None:
@@ -249,10 +249,10 @@ def open_mtz(file: BinaryIO, size: int, _budget: Budget) -> None:
     if head[:4] != b"MTZ ":
         raise something_else(file, "MTZ")
     order: _Order = "big" if len(head) > 8 and head[8] >> 4 == 1 else "little"
-    word = int.from_bytes(head[4:8], order, signed=True)
-    if word == -1:
-        word = int.from_bytes(head[12:20], order, signed=True)
-    at = 4 * (word - 1)
+    position = int.from_bytes(head[4:8], order, signed=True)
+    if position == -1:
+        position = int.from_bytes(head[12:20], order, signed=True)
+    at = 4 * (position - 1)
     if not 0 < at < size:
         raise ValueError(f"it is cut: it has {size:,} bytes, and its header begins behind")
     file.seek(at)

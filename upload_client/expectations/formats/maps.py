@@ -85,12 +85,12 @@ def open_osm(file: BinaryIO, size: int, budget: Budget) -> None:
         head = file.read(4)
         n = int.from_bytes(head, "big")
         header = file.read(n) if n < 64 * 1024 else b""
-        told = _message(header) if len(header) == n and n else {}
-        if number == 1 and told.get(1) != b"OSMHeader":
+        message = _message(header) if len(header) == n and n else {}
+        if number == 1 and message.get(1) != b"OSMHeader":
             if not size or (n and n < 64 * 1024 and len(header) < n):
                 raise ValueError("it is cut in its header")
             raise something_else(file, "OpenStreetMap's PBF")
-        length = told.get(3)
+        length = message.get(3)
         if not isinstance(length, int) or length > _MOST_BLOB or at + 4 + n + length > size:
             raise ValueError(f"it is cut or damaged: block {number:,} is not whole")
         if size <= _MOST_UNPACKED:

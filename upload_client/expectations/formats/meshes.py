@@ -72,14 +72,14 @@ def open_ply(file: BinaryIO, size: int, budget: Budget) -> None:
             raise NotOpened("its lines end with carriage returns alone")
         if not line.endswith((b"\n", b"\r")):
             raise ValueError("it is cut in its header")
-        words = line.decode("latin-1").split()
-        match words[:1]:
+        fields = line.decode("latin-1").split()
+        match fields[:1]:
             case ["format"]:
-                form = words[1] if len(words) > 1 else ""
+                form = fields[1] if len(fields) > 1 else ""
             case ["element"]:
-                elements.append((int(words[2]), []))
+                elements.append((int(fields[2]), []))
             case ["property"] if elements:
-                elements[-1][1].append(words[1:])
+                elements[-1][1].append(fields[1:])
             case ["end_header"]:
                 break
     if form == "ascii":

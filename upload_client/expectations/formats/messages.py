@@ -106,9 +106,9 @@ def open_mcap(file: BinaryIO, size: int, budget: Budget) -> None:
         raise unread
 
 
-def _compare(file: BinaryIO, start: int, stop: int, told: bytes, what: str, budget: Budget) -> None:
+def _compare(file: BinaryIO, start: int, stop: int, stored: bytes, what: str, budget: Budget) -> None:
     """Compare a stretch with its CRC32; 0 says that there is none."""
-    if not (due := int.from_bytes(told, "little")):
+    if not (due := int.from_bytes(stored, "little")):
         return
     crc = 0
     file.seek(start)

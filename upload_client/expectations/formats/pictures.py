@@ -326,8 +326,8 @@ def _count_numbers(file: BinaryIO, at: int, due: int, *, is_bits: bool, budget: 
         if is_bits:
             found += piece.count(b"0") + piece.count(b"1")
             continue
-        words = (rest + piece).split()
-        rest = words.pop()[:1] if words and not piece[-1:].isspace() else b""  # only that it goes on
-        found += len(words)
+        tokens = (rest + piece).split()
+        rest = tokens.pop()[:1] if tokens and not piece[-1:].isspace() else b""  # only that it goes on
+        found += len(tokens)
     if found + bool(rest) < due:
         raise ValueError(f"it is cut: it has {found:,} numbers of {due:,}")

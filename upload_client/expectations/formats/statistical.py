@@ -179,8 +179,8 @@ def _check_codes(reader: _Reader, due: int | None, budget: Budget) -> None:
         if not codes and due is None:
             return
         if len(codes) < 8:
-            told = "" if due is None else f" of {due:,}"
-            raise ValueError(f"it is cut: it has {found:,}{told} values")
+            declared = "" if due is None else f" of {due:,}"
+            raise ValueError(f"it is cut: it has {found:,}{declared} values")
         end = codes.find(_END)
         if end >= 0:
             codes = codes[:end]

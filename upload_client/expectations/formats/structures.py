@@ -228,10 +228,10 @@ def open_dcd(file: BinaryIO, size: int, budget: Budget) -> None:
     at = record(0)
     # The words that describe it may be more than the length says: some write always that of two lines.
     file.seek(at + width)
-    words = at + 4 + 80 * int.from_bytes(file.read(4), order) + 2 * width
-    file.seek(words - width)
+    end_of_title = at + 4 + 80 * int.from_bytes(file.read(4), order) + 2 * width
+    file.seek(end_of_title - width)
     two = int.from_bytes(file.read(width), order) == 164
-    at = words if two else record(at)
+    at = end_of_title if two else record(at)
     for _ in range(2 if fixed else 1):
         at = record(at)
     lengths: list[int] = []

@@ -400,7 +400,7 @@ def judge_csv(content: Csv, file: BinaryIO, _size: int, findings: Findings) -> N
     except pa.ArrowInvalid:
         if not wrong_rows.too_many:
             raise
-    wrong_rows.tell(findings)
+    wrong_rows.report_to(findings)
     table.close()
 
 
@@ -585,7 +585,7 @@ class _WrongRows:
         """Whether reading was ended for them."""
         return self.n >= _MAX_INVALID
 
-    def tell(self, findings: Findings) -> None:
+    def report_to(self, findings: Findings) -> None:
         """Say what is wrong."""
         if self.n:
             many = "at least " if self.too_many else ""
@@ -834,7 +834,7 @@ def learn_csv(
             if batch.num_rows:
                 take(name, *(values or (None, None)))
         n_rows += batch.num_rows
-    wrong_rows.tell(findings)
+    wrong_rows.report_to(findings)
     if findings.n:
         raise ValueError(str(findings))
     return names, n_rows

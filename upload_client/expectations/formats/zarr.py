@@ -242,16 +242,16 @@ def undone(name: str, how: Mapping[str, Any], data: Any, budget: Budget) -> Any:
             return _without_crc32c(packed)
     if name not in _CODECS:
         raise NotOpened(f"it is packed with {for_log(name, 40)}, which is not known here")
-    told = None
+    declared = None
     if name == "blosc":  # its header: https://github.com/Blosc/c-blosc/blob/main/README_CHUNK_FORMAT.rst
-        if len(packed) < 16 or (told := int.from_bytes(packed[12:16], "little")) != len(packed):
+        if len(packed) < 16 or (declared := int.from_bytes(packed[12:16], "little")) != len(packed):
             raise ValueError(
-                f"it is cut or damaged: it has {len(packed):,} bytes where its header says {told or 16:,}"
+                f"it is cut or damaged: it has {len(packed):,} bytes where its header says {declared or 16:,}"
             )
-        told = int.from_bytes(packed[4:8], "little")
+        declared = int.from_bytes(packed[4:8], "little")
     elif name == "lz4":
-        told = int.from_bytes(packed[:4], "little")
-    if told is not None and told > MAX_CHUNK:
+        declared = int.from_bytes(packed[:4], "little")
+    if declared is not None and declared > MAX_CHUNK:
         raise NotOpened(f"a chunk has more than {MAX_CHUNK:,} bytes")
     library = _library("numcodecs", "numcodecs")
     if name == "blosc":

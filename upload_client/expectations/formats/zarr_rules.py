@@ -198,8 +198,8 @@ def _judge_array(rules: Zarr, name: str, content: Mapping[str, Any], findings: F
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"it lacks what it should have ({error})") from None
     if not is_of_type(rule.dtype, found):
-        said = found if found != "any" else shown(json.dumps(content.get("dtype", content.get("data_type"))))
-        findings.add(_where(name), f"{said} where {rule.dtype} is expected")
+        dtype = found if found != "any" else shown(json.dumps(content.get("dtype", content.get("data_type"))))
+        findings.add(_where(name), f"{dtype} where {rule.dtype} is expected")
     if rule.shape is not None:
         check_shape(findings, _where(name), shape, rule.shape)
 

@@ -86,12 +86,12 @@ class Judged(NamedTuple):
 
     Attributes:
         findings: what is not as it promises.
-        told: in words, what it is and what was looked at.
-        is_held: False: it was not held against the delivery; `told` says why.
+        summary: for people, what it is and what was looked at.
+        is_held: False: it was not held against the delivery; `summary` says why.
     """
 
     findings: Findings
-    told: str
+    summary: str
     is_held: bool = True
 
 
@@ -152,8 +152,8 @@ def judge(
         if packaging == "Zarr" and listing.complete and getattr(rules, "format", "") == "zarr":
             zarr.hold(path, data, listing, rules, findings, go_on)
     except TooLarge as error:
-        told = f"{packaging} manifest not held against the delivery: {error}"
-        return Judged(findings, told, is_held=False)
+        sentence = f"{packaging} manifest not held against the delivery: {error}"
+        return Judged(findings, sentence, is_held=False)
     except (ValueError, RecursionError) as error:
         findings.add("", str(error) if type(error) is ValueError else f"it cannot be read: {error}")
         return Judged(findings, f"{packaging} manifest")
@@ -173,7 +173,7 @@ def judge(
                 f"{n_files:,} files with {n_bytes:,} bytes should be below {shown(folder)},"
                 f" and there are {there:,} with {size:,}",
             )
-    return Judged(findings, "; ".join((f"{promised.what}{tally.told}", *promised.notes)))
+    return Judged(findings, "; ".join((f"{promised.what}{tally.summary}", *promised.notes)))
 
 
 class _Bags:
@@ -265,13 +265,13 @@ class _Tally:
         self._n_unknown += not known
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """The numbers of files and checksums, in words."""
         if not self._n:
             return ""
-        told = f": {counted(self._n, 'file')} there"
+        text = f": {counted(self._n, 'file')} there"
         if self._n_sums:
-            told += f", {counted(self._n_sums, 'checksum')} compared"
+            text += f", {counted(self._n_sums, 'checksum')} compared"
         if self._n_unknown:
-            told += f", {counted(self._n_unknown, 'checksum')} not compared yet"
-        return told
+            text += f", {counted(self._n_unknown, 'checksum')} not compared yet"
+        return text

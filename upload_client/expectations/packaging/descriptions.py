@@ -77,10 +77,10 @@ def promised(path: str, data: bytes, listing: Listing) -> Promised | None:
     return Promised("Croissant", _of_croissant(path, distribution))
 
 
-def _sums(said: dict[str, Any]) -> tuple[tuple[str, bytes], ...]:
+def _sums(description: dict[str, Any]) -> tuple[tuple[str, bytes], ...]:
     found = []
     for algorithm in _SUMS:
-        value = said.get(algorithm)
+        value = description.get(algorithm)
         # A URL stands there where whoever wrote it says why there is none.
         if isinstance(value, str) and value and "://" not in value:
             try:
@@ -136,11 +136,11 @@ def _of_package(path: str, resources: list[Any], listing: Listing) -> Iterator[P
                 yield Promise(file)
 
 
-def _hash(said: Any) -> tuple[tuple[str, bytes], ...]:  # noqa: ANN401 — from a description
+def _hash(value_given: Any) -> tuple[tuple[str, bytes], ...]:  # noqa: ANN401 — from a description
     """MD5 in hexadecimal, or another algorithm's with its name before a colon."""
-    if not isinstance(said, str) or not said:
+    if not isinstance(value_given, str) or not value_given:
         return ()
-    algorithm, colon, value = said.rpartition(":")
+    algorithm, colon, value = value_given.rpartition(":")
     algorithm = algorithm.lower().replace("-", "") if colon else "md5"
     if algorithm not in _SUMS:
         return ()

@@ -111,12 +111,12 @@ def _of_hdr(path: str, data: bytes, listing: Listing) -> Promised | None:
         is_packed = _number(found, "filecompression", 0)
         least = _number(found, "headeroffset", 0) + math.prod(sides) * (item or 0)
         return _nearest("ENVI header", stem, _BESIDE_ENVI, 0 if is_packed or item is None else least, listing)
-    words = {words[0].lower(): words[1] for line in text.splitlines() if len(words := line.split()) > 1}
-    if not {"nrows", "ncols"} <= words.keys():
+    fields = {fields[0].lower(): fields[1] for line in text.splitlines() if len(fields := line.split()) > 1}
+    if not {"nrows", "ncols"} <= fields.keys():
         return None
-    bits = 32 if "cellsize" in words and "nbits" not in words else _number(words, "nbits", 8)
-    row = -(-_number(words, "ncols", 0) * bits // 8)
-    least = _number(words, "skipbytes", 0) + _number(words, "nrows", 0) * _number(words, "nbands", 1) * row
+    bits = 32 if "cellsize" in fields and "nbits" not in fields else _number(fields, "nbits", 8)
+    row = -(-_number(fields, "ncols", 0) * bits // 8)
+    least = _number(fields, "skipbytes", 0) + _number(fields, "nrows", 0) * _number(fields, "nbands", 1) * row
     return _nearest("ESRI header", stem, _BESIDE_ESRI, least, listing)
 
 

@@ -70,13 +70,13 @@ def _child(element: ET.Element, *names: str) -> ET.Element | None:
     return element
 
 
-def _said(element: ET.Element, *names: str) -> str | None:
+def _text_of(element: ET.Element, *names: str) -> str | None:
     found = _child(element, *names)
     return None if found is None or found.text is None else found.text.strip()
 
 
 def _number(element: ET.Element, *names: str) -> int | None:
-    text = _said(element, *names)
+    text = _text_of(element, *names)
     if text is None:
         return None
     if not text.isascii() or not text.isdigit() or len(text) > 18:
@@ -89,9 +89,9 @@ def _files(path: str, root: ET.Element) -> Iterator[Promise]:
         file = _child(area, "File")
         if file is None or not _name(area).startswith("File_Area"):
             continue
-        place = beside(path, _said(file, "file_name"))
+        place = beside(path, _text_of(file, "file_name"))
         assert place is not None
-        md5 = _said(file, "md5_checksum")
+        md5 = _text_of(file, "md5_checksum")
         sums = () if md5 is None else (("md5", digests.parse("md5", md5)),)
         least = max((_end(one) for one in area if one is not file), default=0)
         yield Promise(place, _number(file, "file_size"), sums, least)
@@ -109,7 +109,7 @@ def _end(part: ET.Element) -> int:
         n = 1
         for axis in axes:
             n *= _number(axis, "elements") or 0
-        return offset + n * _size(_said(part, "Element_Array", "data_type") or "") if axes else offset
+        return offset + n * _size(_text_of(part, "Element_Array", "data_type") or "") if axes else offset
     return offset + (_number(part, "object_length") or 0)
 
 

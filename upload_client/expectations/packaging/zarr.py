@@ -312,12 +312,12 @@ def _edges(
         raise ValueError("its shape and that of its chunks do not go together")
     chunk: list[int] = []
     edges: list[tuple[int, ...] | None] = []
-    for n, told in zip(shape, how["chunk_shapes"], strict=True):
-        if not isinstance(told, list):
-            chunk.append(told)
+    for n, sizes in zip(shape, how["chunk_shapes"], strict=True):
+        if not isinstance(sizes, list):
+            chunk.append(sizes)
             edges.append(None)
             continue
-        runs = [one if isinstance(one, list) else [one, 1] for one in told]
+        runs = [one if isinstance(one, list) else [one, 1] for one in sizes]
         if not runs or not all(type(length) is type(k) is int and length > 0 < k for length, k in runs):
             raise ValueError("its chunks hold nothing, which cannot be")
         if sum(k for _, k in runs) > _MAX_LOOKED_FOR:

@@ -79,8 +79,8 @@ def service_errors(doing: str) -> Iterator[None]:
         raise
     except Exception as error:
         if isinstance(error, botocore.exceptions.ParamValidationError):
-            said = "; ".join(_mistakes(str(error.kwargs.get("report", ""))))
-            raise InvalidRequest(for_log(f"this is not as {doing} takes it: {said}", 1000)) from None
+            mistakes = "; ".join(_mistakes(str(error.kwargs.get("report", ""))))
+            raise InvalidRequest(for_log(f"this is not as {doing} takes it: {mistakes}", 1000)) from None
         if (trouble := trouble_of(error)) is None:
             raise
         code = f" ({trouble.code})" if trouble.code else ""

@@ -36,7 +36,14 @@ from upload_client.functions.base.context import LocalContext
 from upload_client.functions.base.payloads import json_of, read_event
 from upload_client.functions.base.telemetry import FunctionMetrics, function_logger, naming
 from upload_client.functions.base.typing_arguments import type_arguments
-from upload_client.functions.errors import InvalidRequest, Unanswerable, code_of, hint_of, sentence_of, told
+from upload_client.functions.errors import (
+    InvalidRequest,
+    Unanswerable,
+    code_of,
+    hint_of,
+    mistakes_of,
+    sentence_of,
+)
 
 if TYPE_CHECKING:  # a tenth of a second, which only functions that read batches need
     from aws_lambda_powertools.utilities.batch.base import BasePartialBatchProcessor
@@ -225,7 +232,7 @@ class LambdaHandler(Generic[REQUEST, RESPONSE]):
             request: REQUEST = cls._adapter(model).validate_python(event)
         except ValidationError as error:
             name = getattr(model, "__name__", str(model))
-            raise InvalidRequest(f"the event is no {name}: {told(error)}") from None
+            raise InvalidRequest(f"the event is no {name}: {mistakes_of(error)}") from None
         return request
 
     @classmethod

@@ -76,9 +76,9 @@ class ApiResolverBuilder:
         about = {"error_type": type(error).__name__, "code": code_of(error)}
         self.logger.warning("a request failed", extra=about)
         status = error.status_code if isinstance(error, ServiceError) else 400
-        said = error.msg if isinstance(error, ServiceError) else sentence_of(error)
+        message = error.msg if isinstance(error, ServiceError) else sentence_of(error)
         trace = "".join(traceback.format_exception(error)) if self.debug else None
-        return self._answer(status, str(said), trace)
+        return self._answer(status, str(message), trace)
 
     def handle_not_found(self, error: NotFoundError) -> Response[str]:  # noqa: ARG002 - for who overrides it
         """Answer where no function has this route: 404."""

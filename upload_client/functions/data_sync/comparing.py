@@ -133,17 +133,17 @@ class Comparing:
         here, there = repeat_while_lost(lambda: [bucket.head(item.path) for bucket in (source, target)])
         if here is None or there is None:
             return True
-        same = same_content(_told(here, here.crc32), _told(there, there.crc32))
+        same = same_content(_stated_checksums(here, here.crc32), _stated_checksums(there, there.crc32))
         if same is None:
             # Most programs write what is large with checksums of parts; S3's copy of it has one of the whole.
             same = same_content(
-                _told(here, here.crc32 or whole_crc32(source, item.path, here.etag)),
-                _told(there, there.crc32 or whole_crc32(target, item.path, there.etag)),
+                _stated_checksums(here, here.crc32 or whole_crc32(source, item.path, here.etag)),
+                _stated_checksums(there, there.crc32 or whole_crc32(target, item.path, there.etag)),
             )
         return not same
 
 
-def _told(info: ObjectInfo, crc32: str | None) -> dict[str, bytes]:
+def _stated_checksums(info: ObjectInfo, crc32: str | None) -> dict[str, bytes]:
     """All checksums of an object."""
     return dict(info.digests) | ({} if crc32 is None else {"crc32": crc32.encode()})
 

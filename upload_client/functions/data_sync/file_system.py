@@ -190,8 +190,8 @@ class RemoveDataPathsHandler(LambdaHandler[RemoveDataPathsRequest, RemoveDataPat
         for path, place in places:
             if isinstance(place, S3Place):
                 if not request.allow_s3:
-                    said = "%s stays: S3 paths are removed with allow_s3=true"
-                    self.logger.warning(said, for_terminal(path))
+                    message = "%s stays: S3 paths are removed with allow_s3=true"
+                    self.logger.warning(message, for_terminal(path))
                     continue
                 size = _remove_objects(place)
             else:

@@ -34,7 +34,7 @@ from upload_client.functions.data_sync.models import (
 )
 from upload_client.functions.data_sync.paths import S3Place, place_of
 from upload_client.functions.data_sync.sync import Counts, SelectedFiles, SyncFailed, listed, run_sync
-from upload_client.functions.errors import InvalidRequest, code_of, sentence_of, told
+from upload_client.functions.errors import InvalidRequest, code_of, mistakes_of, sentence_of
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
@@ -99,7 +99,9 @@ class BatchDataSyncHandler(LambdaHandler[BatchDataSyncRequest, BatchDataSyncResp
             try:
                 requests = _requests().validate_python(content)
             except ValidationError as error:
-                raise InvalidRequest(f"{where} is no list of data sync requests: {told(error)}") from None
+                raise InvalidRequest(
+                    f"{where} is no list of data sync requests: {mistakes_of(error)}"
+                ) from None
         batch = _Batch(self.logger, len(requests), allow_partial_failure=request.allow_partial_failure)
         for group in _groups(requests):
             batch.sync(group)
@@ -168,10 +170,10 @@ class _Batch:
     def _note(self, request: DataSyncRequest, error: Exception) -> None:
         self.result.failed_requests_count += 1
         self.failed.append(request)
-        said = sentence_of(error)
-        if request.source_path not in said:
-            said = f"{request.source_path}: {said}"
-        self._logger.error("not synced: %s", for_terminal(said), extra={"code": code_of(error)})
+        message = sentence_of(error)
+        if request.source_path not in message:
+            message = f"{request.source_path}: {message}"
+        self._logger.error("not synced: %s", for_terminal(message), extra={"code": code_of(error)})
 
 
 def _groups(requests: Sequence[DataSyncRequest]) -> Iterator[list[DataSyncRequest]]:

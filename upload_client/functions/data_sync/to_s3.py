@@ -264,9 +264,9 @@ def _crc32_of_object(bucket: Bucket, item: Item) -> str:
     client: Any = bucket.client
     crc = 0
     with store_errors(f"GET {item.path}"):
-        said = client.get_object(
+        answer = client.get_object(
             Bucket=bucket.name, Key=bucket.prefix + item.path, IfMatch=f'"{item.source.etag}"'
         )
-        for block in said["Body"].iter_chunks(_BLOCK):
+        for block in answer["Body"].iter_chunks(_BLOCK):
             crc = checksums.crc32(block, crc)
     return checksums.encode(crc)

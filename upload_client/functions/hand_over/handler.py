@@ -132,7 +132,7 @@ class HandOverHandler(LambdaHandler[HandOverRequest, HandOverResponse]):
         settings = ValidatorSettings.from_environment()
         layout = settings.layout(request.dataset, request.delivery_id, request.transfer_type)
         to = _folder(layout, request.to, "to")
-        tell = None if request.notify_topic is None else _notifier(request.notify_topic, settings)
+        notify = None if request.notify_topic is None else _notifier(request.notify_topic, settings)
         control, landing = buckets(settings, layout)
         if not isinstance(self.context, LocalContext):
             _check_size(control, layout)
@@ -146,7 +146,7 @@ class HandOverHandler(LambdaHandler[HandOverRequest, HandOverResponse]):
                 to,
                 clients.s3_client(boto3.Session(), settings, pool=64, read_timeout=300.0),
                 remove=request.remove,
-                notify=tell,
+                notify=notify,
                 recorder=recorder(settings),
             ),
             self.logger.info,

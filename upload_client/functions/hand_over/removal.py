@@ -231,7 +231,7 @@ class Removal:
 
 
 def remove_delivery(
-    job: Removal, receipt: tuple[ReceiptHead, str, Sequence[NamedFile]], say: Callable[[str], object]
+    job: Removal, receipt: tuple[ReceiptHead, str, Sequence[NamedFile]], report: Callable[[str], object]
 ) -> tuple[Removed, CustodyRecord | None]:
     """Close a delivery, remove from landing what its receipt names, and record that.
 
@@ -241,7 +241,7 @@ def remove_delivery(
     Args:
         job: what.
         receipt: head, SHA-256 and files of its last receipt.
-        say: hears what is done, a line each.
+        report: hears what is done, a line each.
 
     Raises:
         HandOverRefused: the receiver's own logs do not prove the receipt; nothing was removed.
@@ -279,22 +279,22 @@ def remove_delivery(
             repeat_while_lost(
                 lambda: job.control.put(job.layout.closed, note.encode(), content_type="application/json")
             )
-        say("closed: nothing more is sent")
+        report("closed: nothing more is sent")
         failpoints.reach("between:removal:closed")
         # A run of the provider that began before may be at work still; none begins any more.
         check_provider(job.control, job.layout, job.clock)
         _check_last(job, head)
         removed = remove_named(job.landing, files, lock.check_held)
-        say(f"removed {counted(removed.n, 'file')} from landing")
+        report(f"removed {counted(removed.n, 'file')} from landing")
         if removed.n_stay:
-            say(f"left in landing, since replaced after the receipt: {counted(removed.n_stay, 'object')}")
+            report(f"left in landing, since replaced after the receipt: {counted(removed.n_stay, 'object')}")
         failpoints.reach("between:removal:removed")
         if job.recorder is None:
             return removed, None
         happened = removed.happened(job.why, place, job.note)
         made = record(job.control, job.layout, head, sha256, happened, job.recorder, job.clock)
         earlier = f" ({made.event}, {made.recorded_at})" if made.event != job.why else ""
-        say(f"recorded: record {made.n} of its custody chain{earlier}")
+        report(f"recorded: record {made.n} of its custody chain{earlier}")
         return removed, made
     finally:
         lock.release()

@@ -136,12 +136,12 @@ class HandedOver:
     did_nothing: bool = False
 
 
-def hand_over(job: Job, say: Callable[[str], object] = _log.info) -> HandedOver:
+def hand_over(job: Job, report: Callable[[str], object] = _log.info) -> HandedOver:
     """Hand a delivery over, or go on with it.
 
     Args:
         job: what.
-        say: hears what is done, a line each.
+        report: hears what is done, a line each.
 
     Raises:
         NotComplete: there is no receipt.
@@ -156,7 +156,7 @@ def hand_over(job: Job, say: Callable[[str], object] = _log.info) -> HandedOver:
     take(lock)
     lock.start()
     try:
-        return _Work(job, archive, lock, agent_id, say).run()
+        return _Work(job, archive, lock, agent_id, report).run()
     finally:
         lock.release()
 
@@ -165,13 +165,13 @@ class _Work:
     """One run of a hand-over; see the module."""
 
     def __init__(
-        self, job: Job, archive: Bucket, lock: Lock, agent_id: str, say: Callable[[str], object]
+        self, job: Job, archive: Bucket, lock: Lock, agent_id: str, report: Callable[[str], object]
     ) -> None:
         self._job = job
         self._agent_id = agent_id
         self._archive = archive
         self._lock = lock
-        self._say = say
+        self._report = report
         self._copied = 0
 
     def run(self) -> HandedOver:
@@ -189,14 +189,14 @@ class _Work:
         if record is None:
             check_landing(job.landing, files)
             check_apart(job.landing, self._archive, files)
-            self._say(f"landing has the {len(files):,} files of the receipt, unchanged")
+            self._report(f"landing has the {len(files):,} files of the receipt, unchanged")
             check_receipt(job.control, job.landing, job.layout, head, sha256, job.recorder, job.clock)
-            self._say("each of them was called valid by a validator")
+            self._report("each of them was called valid by a validator")
             failpoints.reach("between:handover:landing")
             copied = self._copy(files)
             failpoints.reach("between:handover:copied")
             self._prove(files if copied else [])
-            self._say(f"proven: {len(files):,} files in the archive have the receipt's CRC32 and size")
+            self._report(f"proven: {len(files):,} files in the archive have the receipt's CRC32 and size")
             failpoints.reach("between:handover:proven")
             record = HandOver(
                 dataset=job.layout.dataset,
@@ -214,7 +214,7 @@ class _Work:
                 agent_id=self._agent_id,
             )
             record, etag = self._write(record, None)
-            self._say(f"recorded: {job.layout.hand_over(epoch)}")
+            self._report(f"recorded: {job.layout.hand_over(epoch)}")
         failpoints.reach("between:handover:recorded")
         handed = Happened("handed over", record.archive, record.n_files, record.n_bytes, record.files_sha256)
         self._chain(head, sha256, handed)
@@ -227,11 +227,11 @@ class _Work:
         if job.remove and record.removed_at is None:
             if before is not None:  # it was proven by another run, perhaps long ago
                 self._prove(files)
-                self._say("proven once more: they are in the archive")
+                self._report("proven once more: they are in the archive")
             record, etag = self._begin_removing(key, record, etag)
             done = remove_named(job.landing, files, self._lock.check_held)
             if done.n_stay:
-                self._say(
+                self._report(
                     f"left in landing, since replaced after the receipt: {counted(done.n_stay, 'object')}"
                 )
             failpoints.reach("between:handover:removed")
@@ -239,9 +239,9 @@ class _Work:
             failpoints.reach("between:handover:chained")
             removed = done.n
             record, etag = self._write(replace(record, removed_at=self._now()), etag)
-            self._say(f"removed {removed:,} files from landing")
+            self._report(f"removed {removed:,} files from landing")
         elif record.removed_at is None and record.removing_at is not None:
-            self._say(
+            self._report(
                 f"the removal from landing that began at {record.removing_at} was ended half way:"
                 " --remove goes on with it"
             )
@@ -287,7 +287,7 @@ class _Work:
         right = {path for path, etag in there.items() if etag is None}
         left = [each for each in files if each.path not in right]
         if right:
-            self._say(f"the archive has {len(right):,} of them already")
+            self._report(f"the archive has {len(right):,} of them already")
         failures: list[tuple[str, str]] = []
         for _ in range(_TRIES):
             tasks = (
@@ -316,7 +316,7 @@ class _Work:
             left = again
         if failures:
             raise HandOverRefused(f"{len(failures):,} files could not be copied: {_named(failures)}")
-        self._say(f"copied {self._copied:,} files")
+        self._report(f"copied {self._copied:,} files")
         return len(right) < len(files)
 
     def _prove(self, files: list[NamedFile]) -> None:
@@ -544,8 +544,8 @@ def _crc32_of(bucket: Bucket, key: str, etag: str) -> str:
     def read() -> str:
         crc = 0
         with store_errors(f"GET {bucket.prefix}{key}"):
-            said = client.get_object(Bucket=bucket.name, Key=bucket.prefix + key, IfMatch=f'"{etag}"')
-            for block in said["Body"].iter_chunks(1 << 20):
+            answer = client.get_object(Bucket=bucket.name, Key=bucket.prefix + key, IfMatch=f'"{etag}"')
+            for block in answer["Body"].iter_chunks(1 << 20):
                 crc = checksums.crc32(block, crc)
         return checksums.encode(crc)
 

@@ -59,12 +59,12 @@ class Served:
     """The end of such a validator: its outcome, and what is told of the run; None where nothing is."""
 
     outcome: Outcome
-    told: dict[str, object] | None
+    outcome_message: dict[str, object] | None
 
 
 def serve_there(order: Order) -> Served:
     """Be the validator; on a worker."""
-    told: list[dict[str, object]] = []
+    messages: list[dict[str, object]] = []
     outcome = serve(
         order.settings,
         order.layout,
@@ -73,9 +73,9 @@ def serve_there(order: Order) -> Served:
         shard=order.shard,
         shards=order.settings.shards,
         seconds_left=_seconds_left(order.stop),
-        tell=told.append,
+        notify=messages.append,
     )
-    return Served(outcome, told[0] if told else None)
+    return Served(outcome, messages[0] if messages else None)
 
 
 def _seconds_left(stop: str) -> Callable[[], float]:

@@ -12,9 +12,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from upload_client.activities.mail import Smtp, check_address
 from upload_client.core.text import for_terminal
 from upload_client.errors import UsageError
-from upload_client.support.form import REGION, REGION_WORDS, of_form
+from upload_client.support.form import REGION, REGION_PROBLEM, of_form
 from upload_client.support.inputs import read_once
-from upload_client.support.yaml_document import says
+from upload_client.support.yaml_document import problem_text
 from upload_client.validator import ValidatorSettings
 
 __all__ = ["Configuration", "Mail", "Serving", "read_configuration"]
@@ -99,7 +99,7 @@ class Serving(BaseModel):
             )
         ),
     ] = "127.0.0.1:8085"
-    region: Annotated[str, AfterValidator(of_form(REGION, REGION_WORDS))] = "us-east-1"
+    region: Annotated[str, AfterValidator(of_form(REGION, REGION_PROBLEM))] = "us-east-1"
     at_once: int = Field(default=64, ge=1, le=1000)
     dask: (
         Annotated[
@@ -168,7 +168,7 @@ def read_configuration(path: Path) -> Configuration:
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         where = ".".join(map(str, first["loc"])) or "it"
-        why = says(first, {*ValidatorSettings.model_fields, *Serving.model_fields})
+        why = problem_text(first, {*ValidatorSettings.model_fields, *Serving.model_fields})
         raise UsageError(
             f"{name}: {for_terminal(where)}: {for_terminal(why)}",
             hint="This is the receiver's configuration, and no profile: see `upload-client docs receiving`.",

@@ -41,7 +41,7 @@ class Metrics:
             f"{name}files", "Files of runs that have ended.", ["verdict"], registry=registry
         )
         self._bytes = Counter(f"{name}valid_bytes", "Bytes of valid files.", registry=registry)
-        self._told = Counter(
+        self._sent = Counter(
             f"{name}outcomes_told", "Outcomes that were told.", ["way", "result"], registry=registry
         )
 
@@ -53,17 +53,17 @@ class Metrics:
         """Count a validator that has left."""
         self._left.labels(outcome).inc()
 
-    def told(self, way: str, result: str) -> None:
+    def sent(self, way: str, result: str) -> None:
         """Count an outcome that was told, or not taken."""
-        self._told.labels(way, result).inc()
+        self._sent.labels(way, result).inc()
 
-    def ended(self, told: Mapping[str, object]) -> None:
+    def ended(self, outcome: Mapping[str, object]) -> None:
         """Count a run of a delivery, by what is told of it."""
-        self._runs.labels("yes" if told["complete"] else "no").inc()
+        self._runs.labels("yes" if outcome["complete"] else "no").inc()
         for verdict in ("valid", "invalid", "not_judged", "not_delivered"):
-            n = told[verdict]
+            n = outcome[verdict]
             assert isinstance(n, int)
             self._files.labels(verdict).inc(n)
-        n_bytes = told["n_bytes_valid"]
+        n_bytes = outcome["n_bytes_valid"]
         assert isinstance(n_bytes, int)
         self._bytes.inc(n_bytes)

@@ -79,7 +79,7 @@ class Outcomes:
             self._command = serving.command
             ways["command"] = self._run
         folder.mkdir(parents=True, exist_ok=True)
-        self._ways = [_Way(name, tell, folder, count) for name, tell in ways.items()]
+        self._ways = [_Way(name, send, folder, count) for name, send in ways.items()]
 
     def start(self) -> None:
         """Begin to tell."""
@@ -94,21 +94,21 @@ class Outcomes:
         for way in self._ways:
             way.join(max(0.0, by - time.monotonic()))
 
-    def add(self, told: Mapping[str, object], epoch: int = 0) -> None:
+    def add(self, outcome: Mapping[str, object], epoch: int = 0) -> None:
         """Take an outcome; on disk when this returns.
 
         Args:
-            told: the message.
+            outcome: the message.
             epoch: of the client whose run has ended: by it and the message the same outcome has the same id.
                 Why a receipt lacks something may be said in other words each time: that makes no other one.
 
         Raises:
             OSError: it cannot be written down.
         """
-        body = json.dumps({key: value for key, value in told.items() if key != "receipt_problems"})
+        body = json.dumps({key: value for key, value in outcome.items() if key != "receipt_problems"})
         name = hashlib.sha256(f"{epoch} {body}".encode()).hexdigest()[:16]
         for way in self._ways:
-            way.add(name, json.dumps({"id": name, **told}) + "\n")
+            way.add(name, json.dumps({"id": name, **outcome}) + "\n")
 
     def _post(self, body: bytes) -> str:
         """Why the webhook did not take it; empty where it did."""
@@ -136,22 +136,22 @@ class Outcomes:
 
     def _mail(self, body: bytes) -> str:
         """Why nobody got it by mail; empty where somebody did."""
-        told = json.loads(body)
-        subject, text = outcome_mail(told)
+        outcome = json.loads(body)
+        subject, text = outcome_mail(outcome)
         host = email.utils.parseaddr(self._smtp.sender)[1].rpartition("@")[2]
         message = compose(
             sender=self._smtp.sender,
             recipients=self._recipients,
             subject=subject,
             body=text + "\n",
-            message_id=f"<{told['id']}@{host}>",
+            message_id=f"<{outcome['id']}@{host}>",
         )
         try:
             refused = self._smtp.send(message)
         except DeliveryError as error:
             return str(error)
-        for who, said in refused.items():
-            _log.warning("an outcome was not sent to %s: %s", for_log(who), for_log(said))
+        for who, reply in refused.items():
+            _log.warning("an outcome was not sent to %s: %s", for_log(who), for_log(reply))
         return ""
 
     def _run(self, body: bytes) -> str:
@@ -161,18 +161,18 @@ class Outcomes:
             return f"the program took more than {_COMMAND_SECONDS:.0f} s"
         except OSError as error:
             return f"the program cannot be run: {error.strerror or error}"
-        said = done.said.decode("utf-8", "replace").strip()[-300:]
-        return "" if done.returncode == 0 else f"the program ended with {done.returncode}: {said}"
+        reason = done.error_output.decode("utf-8", "replace").strip()[-300:]
+        return "" if done.returncode == 0 else f"the program ended with {done.returncode}: {reason}"
 
 
 class _Way:
     """One way of telling: its messages, oldest first, and the thread that tells them."""
 
     def __init__(
-        self, name: str, tell: Callable[[bytes], str], folder: Path, count: Callable[[str, str], None]
+        self, name: str, send: Callable[[bytes], str], folder: Path, count: Callable[[str, str], None]
     ) -> None:
         self.name = name
-        self._tell = tell
+        self._send = send
         self._folder = folder
         self._count = count
         self._tries: dict[Path, tuple[int, float]] = {}  # how many, and when it is due again, monotonic
@@ -264,7 +264,7 @@ class _Way:
         """
         since = self._since.setdefault(path, time.monotonic())
         try:
-            why = self._tell(path.read_bytes())
+            why = self._send(path.read_bytes())
         except OSError as error:
             why = str(error.strerror or error)
         except Exception as error:  # noqa: BLE001 - what one message raises keeps no other from being told

@@ -64,8 +64,8 @@ def serve_pages(server: Server, listen: str) -> ThreadingHTTPServer:
             elif path == "/metrics":
                 self._answer(200, "text/plain; version=0.0.4; charset=utf-8", server.metrics.text())
             elif path == "/deliveries.json":
-                told = [_told(state) for state in server.deliveries()]
-                self._answer(200, "application/json", json.dumps(told).encode())
+                listed = [_described(state) for state in server.deliveries()]
+                self._answer(200, "application/json", json.dumps(listed).encode())
             elif path == "/":
                 self._answer(200, "text/html; charset=utf-8", _page(server).encode("utf-8"))
             else:
@@ -131,11 +131,11 @@ class _Site(ThreadingHTTPServer):
 def _health(server: Server) -> tuple[int, bytes]:
     ago = None if server.looked_at is None else round(time.monotonic() - server.looked_at, 1)
     well = ago is not None and ago < _HEALTHY
-    told = {"status": "ok" if well else "store not reachable", "last_look_seconds_ago": ago}
-    return 200 if well else 503, json.dumps(told).encode()
+    health = {"status": "ok" if well else "store not reachable", "last_look_seconds_ago": ago}
+    return 200 if well else 503, json.dumps(health).encode()
 
 
-def _told(state: DeliveryState) -> dict[str, object]:
+def _described(state: DeliveryState) -> dict[str, object]:
     lock = state.lock
     return {
         "dataset": state.dataset,

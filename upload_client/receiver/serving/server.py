@@ -124,13 +124,13 @@ class _Lacking(NamedTuple):
         epoch: of the run.
         n_tries: how often that was tried.
         again_at: when it is tried next, monotonic.
-        told: the message about it, as it was told last; None: a process before this one did.
+        outcome: the message about it, as it was sent last; None: a process before this one did.
     """
 
     epoch: int
     n_tries: int = 0
     again_at: float = 0.0
-    told: dict[str, object] | None = None
+    outcome: dict[str, object] | None = None
 
 
 def _traceback(error: Exception) -> str:
@@ -157,7 +157,7 @@ class Server:
         self._settings = configuration.validator
         self._serving = configuration.serve
         self.metrics = Metrics()
-        self.outcomes = Outcomes(self._serving, folder, self.metrics.told)
+        self.outcomes = Outcomes(self._serving, folder, self.metrics.sent)
         session = boto3.Session()
         if session.region_name is None:
             boto3.setup_default_session(region_name=self._serving.region)
@@ -354,13 +354,13 @@ class Server:
         return None
 
     def _serve(
-        self, layout: Layout, epoch: int, shard: int, tell: Callable[[dict[str, object]], None]
+        self, layout: Layout, epoch: int, shard: int, notify: Callable[[dict[str, object]], None]
     ) -> Outcome:
         """Be a validator here, or have a worker be it."""
         if self._cluster is not None:
             served = self._cluster.submit(self._settings, layout, epoch, shard).result()
-            if served.told is not None:
-                tell(served.told)
+            if served.outcome_message is not None:
+                notify(served.outcome_message)
             return served.outcome
         return serve(
             self._settings,
@@ -371,7 +371,7 @@ class Server:
             shards=self._settings.shards,
             seconds_left=lambda: 0.0 if self._stopping.is_set() else float("inf"),
             readers=self._readers,
-            tell=tell,
+            notify=notify,
         )
 
     def _lacking(self, run: tuple[str, str, str], epoch: int) -> _Lacking:
@@ -385,7 +385,7 @@ class Server:
 
     def _begin(self, watched: _Watched, task: _Task, process: Process, epoch: int) -> None:
         run = task[:3]
-        is_told = is_noted_here = True
+        is_noted = is_noted_here = True
         again: dict[str, object] | None = None  # what is told, where it lacks something
 
         def is_done(outcome: str) -> bool:
@@ -395,18 +395,18 @@ class Server:
             """
             if outcome == "locked":
                 return is_noted_here and run not in self._untold
-            return is_told and again is None and outcome != "failed"
+            return is_noted and again is None and outcome != "failed"
 
-        def tell(told: dict[str, object]) -> None:
-            nonlocal is_told, again
-            watched.state = replace(watched.state, outcome=told)
-            again = told if receipt_again(told) else None
+        def note(message: dict[str, object]) -> None:
+            nonlocal is_noted, again
+            watched.state = replace(watched.state, outcome=message)
+            again = message if receipt_again(message) else None
             if not self._lacking(run, epoch).n_tries:  # else it was counted, and its receipt lacked something
-                self.metrics.ended(told)
+                self.metrics.ended(message)
             try:
-                self.outcomes.add(told, epoch)
+                self.outcomes.add(message, epoch)
             except OSError as error:  # the delivery is none the worse; the next process tells it
-                is_told = False
+                is_noted = False
                 _log.error(
                     "%s/%s: its outcome is told to nobody, it cannot be written to the state_dir: %s",
                     task.dataset,
@@ -421,11 +421,13 @@ class Server:
                 is_noted_here = self._begun.note(run, epoch)
             lacking = self._lacking(run, epoch)
             try:
-                if task.shard == 0 and lacking.told is not None:  # all was judged; the rest is not read anew
-                    tell(complete_again(self._settings, process.layout, epoch, lacking.told))
+                if (
+                    task.shard == 0 and lacking.outcome is not None
+                ):  # all was judged; the rest is not read anew
+                    note(complete_again(self._settings, process.layout, epoch, lacking.outcome))
                     outcome = "stop"
                 else:
-                    outcome = self._serve(process.layout, epoch, task.shard, tell)
+                    outcome = self._serve(process.layout, epoch, task.shard, note)
             except Locked:
                 pass  # another process serves it
             except Exception as error:  # noqa: BLE001 - one delivery's trouble is no other's

@@ -17,7 +17,7 @@ from importlib.metadata import version
 from importlib.resources import files as resources
 from typing import Any
 
-from upload_client.core.files import TYPE_WORDS, State
+from upload_client.core.files import TYPE_NAMES, State
 from upload_client.core.history import DeliveryHistory, Life
 from upload_client.core.observed import SEEN_STATES, FileState, SeenState
 from upload_client.core.ours import PAGE_MARK
@@ -44,7 +44,7 @@ MAX_RUNS = 50
 MAX_MESSAGE = 500
 """Characters of a message."""
 
-WORDS: dict[State, str] = {
+STATE_LABELS: dict[State, str] = {
     "valid": "valid",
     "invalid": "invalid",
     "failed": "not transferred",
@@ -159,7 +159,7 @@ def _head(status: DeliveryStatus, name: str) -> Iterator[str]:
     grade = _grade(status)
     yield (
         f'<header><p class="soft">Delivery report</p><h1>{_text(name)}</h1>'
-        f'<p class="soft">{TYPE_WORDS[status.transfer_type]} ({status.transfer_type}), as of'
+        f'<p class="soft">{TYPE_NAMES[status.transfer_type]} ({status.transfer_type}), as of'
         f" {_moment(status.at)} UTC</p></header>\n"
         f'<div class="outcome {grade}"><svg viewBox="0 0 24 24" fill="none" stroke="currentColor"'
         f' stroke-width="2.5" stroke-linecap="round" aria-hidden="true"><circle cx="12" cy="12" r="11"'
@@ -183,7 +183,7 @@ def _figures(status: DeliveryStatus, time: Timeline) -> Iterator[str]:
         ("Files", figures.count(files["total"]), figures.size(n_bytes["total"])),
         ("Valid", figures.count(files["valid"]), figures.size(n_bytes["valid"])),
         *(
-            (WORDS[state].capitalize(), figures.count(files[state]), figures.size(n_bytes[state]))
+            (STATE_LABELS[state].capitalize(), figures.count(files[state]), figures.size(n_bytes[state]))
             for state in ("invalid", "failed", "done", "ready")
             if files[state] or state == "invalid"
         ),
@@ -202,12 +202,12 @@ def _figures(status: DeliveryStatus, time: Timeline) -> Iterator[str]:
     for label, figure, note in shown:
         yield f"<div><dt>{label}</dt><dd>{_text(figure)}<small>{_text(note)}</small></dd></div>"
     parts = {state: files[state] for state in ("valid", "invalid", "failed", "done", "ready")}
-    said = ", ".join(f"{figures.count(n)} {WORDS[state]}" for state, n in _states(parts) if n)
-    bar = share(parts, f"Of {figures.files(files['total'])}: {said}")
+    shares = ", ".join(f"{figures.count(n)} {STATE_LABELS[state]}" for state, n in _states(parts) if n)
+    bar = share(parts, f"Of {figures.files(files['total'])}: {shares}")
     yield f'</dl>\n{bar}\n<ul class="legend">'
     for state, n in _states(parts):
         if n:
-            yield f"<li>{swatch(state)}{WORDS[state]}: {_MEANINGS[state]}</li>"
+            yield f"<li>{swatch(state)}{STATE_LABELS[state]}: {_MEANINGS[state]}</li>"
     yield "</ul></section>\n"
 
 
@@ -358,7 +358,7 @@ def _table(chosen: _Chosen) -> Iterator[str]:
     present = [state for state in _SEVERITY if any(row.state == state for row in rows)]
     chips = "".join(
         f'<button type="button" aria-pressed="false" data-state="{SEEN_STATES.index(state)}">'
-        f"{WORDS[state]}</button>"
+        f"{STATE_LABELS[state]}</button>"
         for state in present
     )
     yield (
@@ -412,8 +412,8 @@ def _runs(history: DeliveryHistory | None) -> Iterator[str]:
 
 
 def _ending(life: Life) -> str:
-    word = {"stop": "ended", "crash": "crashed"}.get(life.ended or "", "said nothing of its end")
-    return f"{word}: {_message(life.reason)}" if life.reason else word
+    how = {"stop": "ended", "crash": "crashed"}.get(life.ended or "", "said nothing of its end")
+    return f"{how}: {_message(life.reason)}" if life.reason else how
 
 
 def _data(rows: Sequence[FileState]) -> str:
@@ -426,13 +426,13 @@ def _data(rows: Sequence[FileState]) -> str:
         if file.message:
             at = messages.setdefault(for_terminal(for_log(file.message, MAX_MESSAGE)), len(messages))
         lines.append([for_terminal(file.path), states[file.state], file.size, file.sent, _judged(file), at])
-    told = {
+    data = {
         "states": SEEN_STATES,
-        "words": [WORDS[state] for state in SEEN_STATES],
+        "words": [STATE_LABELS[state] for state in SEEN_STATES],
         "messages": list(messages),
         "rows": lines,
     }
-    text = json.dumps(told, ensure_ascii=True, separators=(",", ":"))
+    text = json.dumps(data, ensure_ascii=True, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
@@ -450,7 +450,7 @@ def _message(text: str) -> str:
 
 
 def _badge(state: State) -> str:
-    return f'<span class="state {state}">{WORDS[state]}</span>'
+    return f'<span class="state {state}">{STATE_LABELS[state]}</span>'
 
 
 def _when(label: str, ms: int | None) -> str:
