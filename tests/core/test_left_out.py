@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from upload_client.core.left_out import WHY_LEFT_OUT, sentence, words
+from upload_client.core.left_out import WHY_LEFT_OUT, describe, sentence
 
 
 def test_each_reason_has_words_and_one_of_a_later_version_is_told_as_it_is():
-    assert len({words(why) for why in WHY_LEFT_OUT}) == len(WHY_LEFT_OUT)
-    assert words("of_tomorrow") == "of_tomorrow"
+    assert len({describe(why) for why in WHY_LEFT_OUT}) == len(WHY_LEFT_OUT)
+    assert describe("of_tomorrow") == "of_tomorrow"
 
 
 def test_a_sentence_counts_what_is_left_out():

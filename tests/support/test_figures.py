@@ -234,8 +234,8 @@ def test_a_file_that_fails_at_each_try_is_told_of_once():
 
 def test_with_v_every_outcome_is_told_and_without_it_only_what_went_wrong():
     states = ["ready", "pending", "transferring", "done", "valid", "failed", "invalid"]
-    assert [s for s in states if figures.FileNotices(1).tell(FileChanged("x", s))] == states[3:]
-    assert [s for s in states if figures.FileNotices(0).tell(FileChanged("x", s))] == states[5:]
+    assert [s for s in states if figures.FileNotices(1).announces(FileChanged("x", s))] == states[3:]
+    assert [s for s in states if figures.FileNotices(0).announces(FileChanged("x", s))] == states[5:]
     told = figures.FileNotices(1)
     assert all(told.announces(FileChanged("x", "failed")) for _ in range(200))
     assert not told.left_out
