@@ -1,4 +1,4 @@
-"""Docstrings and names are as STYLE.md says: they begin with a verb or a noun, and name only what is there."""
+"""Docstrings and names are as STYLE.md says: with a verb or a noun first, and of what is there alone."""
 
 from __future__ import annotations
 

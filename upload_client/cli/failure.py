@@ -108,8 +108,8 @@ class Failure:
                 ctx = error.ctx if isinstance(error, click.UsageError) else None
                 command = ctx.command_path if ctx is not None else "upload-client"
                 hint = _of_dashes(ctx) or f"`{command} --help` says what there is."
-                said = error.format_message().replace("\n\t", " ")  # choices, of which click makes lines
-                return cls(2, said, hint, UsageError.code)
+                text = error.format_message().replace("\n\t", " ")  # choices, of which click makes lines
+                return cls(2, text, hint, UsageError.code)
             case KeyboardInterrupt() | click.Abort():
                 if COMMAND.get() in _SENDING:
                     return cls.of(Interrupted())
