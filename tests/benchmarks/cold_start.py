@@ -3,7 +3,8 @@
 ``python tests/benchmarks/cold_start.py --home FOLDER``: packages the zips as `receiver package` does,
 installs what the layers bring into an environment of its own, and starts each function as Lambda does: a new
 process, our code not compiled before. In turns; medians. Seconds are those of this machine: what counts is
-how the functions stand to each other.
+how the functions stand to each other. With ``--each`` it is every function of the package that answers, with
+an event that it refuses: so nothing of AWS is asked, and all that it stands on is loaded.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -54,6 +56,25 @@ CASES = {
 }
 
 
+FUNCTIONS = (
+    "notifications.NotificationRouter",
+    "data_sync.GetJSONFromFileHandler",
+    "data_sync.PutJSONToFileHandler",
+    "data_sync.DataSyncHandler",
+    "data_sync.BatchDataSyncHandler",
+    "data_sync.PrepareBatchDataSyncHandler",
+    "data_sync.GetDataPathStatsHandler",
+    "data_sync.ListDataPathsHandler",
+    "data_sync.OutdatedDataPathScannerHandler",
+    "data_sync.RemoveDataPathsHandler",
+    "batch.CreateDefinitionAndPrepareArgsHandler",
+    "ecr.ImageReplicatorHandler",
+    "demand.PrepareDemandScaffoldingHandler",
+    "hand_over.HandOverHandler",
+)
+EACH = {name: ("functions", ROUTER, routed(name, {"of": "no such field"})) for name in FUNCTIONS}
+
+
 class Runtime(BaseHTTPRequestHandler):
     """The API that a runtime asks for its next event."""
 
@@ -91,8 +112,8 @@ class Runtime(BaseHTTPRequestHandler):
         self.end_headers()
 
 
-def once(python: Path, folder: Path, handler: str, event: dict) -> tuple[float, float]:
-    """Seconds, and CPU seconds, from the start of the process to its answer."""
+def once(python: Path, folder: Path, handler: str, event: dict) -> tuple[float, float, float]:
+    """Seconds, and CPU seconds, from the start of the process to its answer; MiB of its memory at most."""
     answered = threading.Event()
     runtime = type("One", (Runtime,), {"event": json.dumps(event).encode(), "answered": answered})
     server = ThreadingHTTPServer(("127.0.0.1", 0), runtime)
@@ -126,15 +147,16 @@ def once(python: Path, folder: Path, handler: str, event: dict) -> tuple[float, 
         seconds = time.monotonic() - began
         fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
         cpu = sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+        (peak,) = re.findall(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{process.pid}/status").read_text())
     finally:
         process.kill()
         process.communicate()
         server.shutdown()
         server.server_close()
     kind, body = server.answer
-    if kind != "response":
+    if kind != "response" and json.loads(body).get("errorType") != "InvalidRequest":
         raise SystemExit(f"{handler}: {body.decode()}")
-    return seconds, cpu
+    return seconds, cpu, int(peak) / 1024
 
 
 PACK = """
@@ -162,6 +184,7 @@ def main() -> None:
     options.add_argument("--turns", type=int, default=9)
     options.add_argument("--boto3", metavar="VERSION", help="that of a runtime, such as 1.36.0")
     options.add_argument("--against", metavar="PYTHON", help="has another upload_client installed")
+    options.add_argument("--each", action="store_true", help="every function of the package")
     options.add_argument("--out", type=Path)
     given = options.parse_args()
     given.home.mkdir(parents=True, exist_ok=True)
@@ -176,33 +199,38 @@ def main() -> None:
     for who, build in pythons.items():
         for what in ("validator", "functions"):
             folders[who, what], sizes[f"{who}, {what}"] = unpacked(build, what, given.home.resolve() / who)
-    found: dict[tuple[str, str], list[tuple[float, float]]] = {
-        (who, name): [] for name in CASES for who in pythons
+    cases = EACH if given.each else CASES
+    found: dict[tuple[str, str], list[tuple[float, float, float]]] = {
+        (who, name): [] for name in cases for who in pythons
     }
     for turn in range(given.turns + 1):
-        for name, (what, handler, event) in CASES.items():
+        for name, (what, handler, event) in cases.items():
             for who in sorted(pythons, reverse=bool(turn % 2)):
                 figures = once(python, folders[who, what], handler, event)
                 if turn:  # the first one reads the disk
                     found[who, name].append(figures)
     rows = {}
-    for name in CASES:
+    first = next(iter(cases))
+    for name in cases:
         ours = found["ours", name]
         row = rows[name] = {
-            "seconds": statistics.median(seconds for seconds, _ in ours),
-            "cpu_seconds": statistics.median(cpu for _, cpu in ours),
-            "to_validator": statistics.median(
-                a / b for (a, _), (b, _) in zip(ours, found["ours", "validator: start"], strict=True)
+            "seconds": statistics.median(seconds for seconds, _, _ in ours),
+            "cpu_seconds": statistics.median(cpu for _, cpu, _ in ours),
+            "mebibytes": statistics.median(peak for _, _, peak in ours),
+            "to_first": statistics.median(
+                a[0] / b[0] for a, b in zip(ours, found["ours", first], strict=True)
             ),
         }
-        line = f"{name:24} {row['seconds']:6.3f} s {row['cpu_seconds']:6.2f} CPU s"
-        line += f" {row['to_validator']:6.2f} x the validator"
+        line = (
+            f"{name:45} {row['seconds']:6.3f} s {row['cpu_seconds']:6.2f} CPU s {row['mebibytes']:4.0f} MiB"
+        )
+        line += f" {row['to_first']:6.2f} x {first}"
         if given.against:
             before = found["before", name]
-            row["before_cpu_seconds"] = statistics.median(cpu for _, cpu in before)
+            row["before_cpu_seconds"] = statistics.median(cpu for _, cpu, _ in before)
             pairs = list(zip(ours, before, strict=True))
-            row["to_before"] = statistics.median(a / b for (a, _), (b, _) in pairs)
-            row["cpu_to_before"] = statistics.median(a / b for (_, a), (_, b) in pairs)
+            row["to_before"] = statistics.median(a[0] / b[0] for a, b in pairs)
+            row["cpu_to_before"] = statistics.median(a[1] / b[1] for a, b in pairs)
             line += (
                 f"; {row['to_before']:.2f} x the build before, of its {row['before_cpu_seconds']:.2f} CPU s"
             )
