@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import http.client
+import json
 import os
 import random
 import socket
@@ -21,6 +22,7 @@ import sysconfig
 import tempfile
 import threading
 import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 NAMED = "UPLOAD_CLIENT_TEST_S3"
@@ -59,6 +61,46 @@ def make_room(url: str, bucket: str) -> None:
         connection.request("GET", f"/vol/grow?collection={bucket}&count=1")
         answer = connection.getresponse()
         assert answer.status == 200, answer.read()
+
+
+@contextlib.contextmanager
+def of_identities(folder: Path, may: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """A store of its own, in which each of these may do so much, besides ``admin``; its URL.
+
+    Args:
+        folder: for its files.
+        may: by the name of each, which is its access key as well, and behind ``of-`` its secret: actions such
+            as ``Read:bucket``.
+    """
+    config = folder / "identities.json"
+    identities = [
+        {"name": name, "credentials": [{"accessKey": name, "secretKey": f"of-{name}"}], "actions": [*actions]}
+        for name, actions in {**may, "admin": ["Admin", "Read", "Write", "List", "Tagging"]}.items()
+    ]
+    config.write_text(json.dumps({"identities": identities}), encoding="utf-8")
+    weed, port = _start(folder, folder / "log", config)
+    try:
+        deadline = time.monotonic() + SECONDS
+        while not _refuses(port):
+            assert weed.poll() is None, (folder / "log").read_text(errors="replace")
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        weed.kill()
+        weed.wait()
+
+
+def _refuses(port: int) -> bool:
+    """Whether it answers, and refuses whoever is nobody."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", "/")
+        return connection.getresponse().status == 403
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 class Door:
@@ -138,7 +180,8 @@ def main() -> None:
         weed.wait()
 
 
-def _start(folder: Path, log: Path) -> tuple[subprocess.Popen[bytes], int]:
+def _start(folder: Path, log: Path, identities: Path | None = None) -> tuple[subprocess.Popen[bytes], int]:
+    """Start it; `identities` say who may do what, as its ``s3.config`` has them, else everybody may."""
     s3, master, volume, filer = _free_ports(4)
     data = Path(tempfile.mkdtemp(dir=folder))
     settings = {
@@ -155,6 +198,7 @@ def _start(folder: Path, log: Path) -> tuple[subprocess.Popen[bytes], int]:
         "s3.port": s3,
         "s3.port.iceberg": 0,
         "s3.port.lance": 0,
+        **({} if identities is None else {"s3.config": identities}),
     }
     # Keys of AWS in the environment would be those of its administrator; ~/.seaweedfs is somebody else's.
     # And of the seven volumes that each new bucket would have, one is used.

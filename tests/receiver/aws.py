@@ -5,6 +5,7 @@ Beyond that one and moto
 
 - stacks may hold user pools, identity pools, groups and bucket policies, which moto leaves out;
 - state machines run, and invoke functions if their own role may;
+- the copy of a part says its CRC32;
 - Cognito gives the credentials of the role that the user's groups call for, not a fixed text;
 - each request is judged by `policies.allows` under the policies of its role and of its bucket, conditions
   included; requests with the sandbox's own key, the operator's, are not. Plain HTTP counts as TLS here.
@@ -40,6 +41,7 @@ from moto.sts.models import sts_backends
 from receiver.definitions import as_moto_reads_it
 from receiver.policies import allows
 
+from upload_client.core import checksums
 from upload_client.sandbox import server
 from upload_client.sandbox.server import BODY
 
@@ -230,7 +232,26 @@ class Site(server.Site):
             _check(environ)
         except Refused as refused:
             return _refuse(environ, start_response, str(refused))
+        if "partNumber" in environ["QUERY_STRING"] and "HTTP_X_AMZ_COPY_SOURCE" in environ:
+            return self._copied_part(environ, start_response)
         return super().__call__(environ, start_response)
+
+    def _copied_part(self, environ, start_response):
+        """Copy a part, and say its CRC32, which S3 does and moto does not."""
+        told = []
+        body = b"".join(super().__call__(environ, lambda *status: told.append(status)))
+        (status, headers, *_) = told[-1]
+        if status.startswith("200"):
+            query = urllib.parse.parse_qs(environ["QUERY_STRING"])
+            bucket, _, _ = environ["PATH_INFO"].lstrip("/").partition("/")
+            upload = s3_backends[ACCOUNT]["aws"].get_bucket(bucket).multiparts[query["uploadId"][0]]
+            crc32 = checksums.encode(checksums.crc32(upload.parts[int(query["partNumber"][0])].value))
+            end = b"</CopyPartResult>"
+            body = body.replace(end, f"<ChecksumCRC32>{crc32}</ChecksumCRC32>".encode() + end)
+            headers = [(name, value) for name, value in headers if name.lower() != "content-length"]
+            headers.append(("Content-Length", str(len(body))))
+        start_response(status, headers)
+        return [body]
 
 
 def _check(environ) -> None:

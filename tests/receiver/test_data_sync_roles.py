@@ -13,6 +13,7 @@ import pytest
 
 from upload_client.errors import DeliveryError
 from upload_client.functions import handle
+from upload_client.transfer import file_steps
 
 PAGE = Path(__file__).parents[2] / "docs/data-sync.md"
 FILES = {"a": "1", "b/c": "22", "b/tagged": "333"}
@@ -40,6 +41,8 @@ class Case:
         may: actions, on ``source`` or ``target``.
         spared: actions that these files do not take, and why.
         large: one of the files goes up in parts.
+        parted: one of the objects is copied in parts.
+        apart: each side has a role of its own, ``reader`` and ``writer``, which stands before the bucket.
     """
 
     handler: str
@@ -47,6 +50,8 @@ class Case:
     may: Callable[[], set[tuple[str, str]]]
     spared: dict[tuple[str, str], str]
     large: bool = False
+    parted: bool = False
+    apart: bool = False
 
 
 def on(bucket: str, actions: set[str]) -> set[tuple[str, str]]:
@@ -133,6 +138,45 @@ CASES = {
         {},
     ),
 }
+BY_TWO = {
+    "source_path": HERE,
+    "destination_path": THERE,
+    "source_access": {"profile": "reader"},
+    "destination_access": {"profile": "writer"},
+}
+IN_ORDER = {
+    ("target", "s3:AbortMultipartUpload"): "nothing goes wrong",
+    ("target", "s3:ListMultipartUploadParts"): "nothing was begun before",
+    ("target", "s3:ListBucketMultipartUploads"): "then nothing that was left is thrown away",
+}
+
+
+def by_two(actions: dict[tuple[str, str], str]) -> dict[tuple[str, str], str]:
+    """What the writer can do without, where one role could."""
+    return {(f"writer {bucket}", action): why for (bucket, action), why in actions.items()}
+
+
+ANY_COPY = COPIES.keys() - {("target", action) for _, action in IN_ORDER}
+CASES["S3 → S3, in parts"] = Case(
+    "DataSyncHandler",
+    {"source_path": HERE, "destination_path": THERE},
+    CASES["S3 → S3"].may,
+    {each: COPIES[each] for each in ANY_COPY} | IN_ORDER,
+    parted=True,
+)
+CASES["S3 → S3 by two roles, in parts"] = Case(
+    "DataSyncHandler",
+    BY_TWO,
+    lambda: (
+        on("reader source", named("from S3"))
+        | on("writer source", named("copied by the store"))
+        | on("writer target", named("to S3") | {"s3:PutObjectTagging"})
+    ),
+    by_two({each: COPIES[each] for each in ANY_COPY} | IN_ORDER)
+    | {("writer source", "s3:GetObject"): "then objects go through this machine"},
+    parted=True,
+    apart=True,
+)
 CASES["stats"].spared[("source", "s3:GetObject")] = "a folder is listed"
 CASES["a scan"].spared[("source", "s3:GetObject")] = "a folder is listed"
 
@@ -156,6 +200,15 @@ class World:
             file.write_text(content)
         if case.large:
             (folder / "from/large").write_bytes(bytes(LARGE))
+        if case.parted:
+            monkeypatch.setattr(file_steps, "MULTIPART_COPY_LIMIT", LARGE - 1)
+            self.s3.put_object(
+                Bucket=self.names["source"],
+                Key="x/large",
+                Body=bytes(LARGE),
+                Tagging="c=d",
+                ContentType="a/b",
+            )
         self.s3.put_object_tagging(
             Bucket=self.names["source"],
             Key="x/b/tagged",
@@ -164,24 +217,48 @@ class World:
         self.s3.put_object(Bucket=self.names["target"], Key="x/old", Body=b"old")
         batch = [{"source_path": HERE.format(**self.names), "destination_path": f"{folder}/to/"}]
         self.s3.put_object(Bucket=self.names["target"], Key="list.json", Body=json.dumps(batch).encode())
-        self._role = f"sync-{number}"
+        self._number, self._folder = number, folder
         iam = aws.client("iam")
         trust = json.dumps({"Version": "2012-10-17", "Statement": []})
-        self._arn = iam.create_role(RoleName=self._role, AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+        self._arns = {
+            role: iam.create_role(RoleName=f"{role}-{number}", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+            for role in ("sync", *(("reader", "writer") if case.apart else ()))
+        }
 
     def may(self, allowed: set[tuple[str, str]]) -> None:
-        statements = [{"Effect": "Allow", "Action": ["sts:GetCallerIdentity"], "Resource": "*"}]
-        for bucket, action in sorted(allowed):
-            arn = f"arn:aws:s3:::{self.names[bucket]}"
-            on = arn if action.startswith("s3:ListBucket") else f"{arn}/*"
-            statements.append({"Effect": "Allow", "Action": [action], "Resource": on})
-        document = json.dumps({"Version": "2012-10-17", "Statement": statements})
-        self.aws.client("iam").put_role_policy(RoleName=self._role, PolicyName="x", PolicyDocument=document)
+        for role in self._arns:
+            statements = [{"Effect": "Allow", "Action": ["sts:GetCallerIdentity"], "Resource": "*"}]
+            for place, action in sorted(allowed):
+                whose, _, bucket = place.rpartition(" ")
+                arn = f"arn:aws:s3:::{self.names[bucket]}"
+                on = arn if action.startswith("s3:ListBucket") else f"{arn}/*"
+                if role == (whose or "sync"):
+                    statements.append({"Effect": "Allow", "Action": [action], "Resource": on})
+            self.aws.client("iam").put_role_policy(
+                RoleName=f"{role}-{self._number}",
+                PolicyName="x",
+                PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": statements}),
+            )
+
+    def _keys(self, role: str) -> dict[str, str]:
+        sts = self.aws.client("sts")
+        given = sts.assume_role(RoleArn=self._arns[role], RoleSessionName="test")["Credentials"]
+        return self.aws.environment(given)
 
     def run(self) -> dict:
-        given = self.aws.client("sts").assume_role(RoleArn=self._arn, RoleSessionName="test")["Credentials"]
-        for variable, value in self.aws.environment(given).items():
+        for variable, value in self._keys("sync").items():
             self._patch.setenv(variable, value)
+        profiles = ""
+        for role in self._arns.keys() - {"sync"}:
+            keys = {
+                name.lower(): value
+                for name, value in self._keys(role).items()
+                if "_KEY" in name or "TOKEN" in name
+            }
+            profiles += f"[{role}]\n" + "".join(f"{name} = {value}\n" for name, value in keys.items())
+        shared = self._folder / "credentials"
+        shared.write_text(profiles, encoding="utf-8")
+        self._patch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(shared))
         self._patch.setenv("POWERTOOLS_METRICS_DISABLED", "true")
         self._patch.setenv("DEFAULT_BUCKET_NAME", self.names["target"])
         text = json.dumps(self._case.event)
@@ -202,6 +279,30 @@ class World:
 @pytest.fixture
 def made(aws, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], World]:
     return lambda name: World(aws, monkeypatch, tmp_path, CASES[name])
+
+
+def copied_as(world: World) -> tuple[str, dict[str, str]]:
+    """The type of the copy of the large object, and its tags."""
+    place = {"Bucket": world.names["target"], "Key": "x/large"}
+    tags = world.s3.get_object_tagging(**place)["TagSet"]
+    return world.s3.head_object(**place)["ContentType"], {tag["Key"]: tag["Value"] for tag in tags}
+
+
+@pytest.mark.parametrize("name", ["S3 → S3, in parts", "S3 → S3 by two roles, in parts"])
+def test_what_is_copied_in_parts_keeps_its_type_and_tags_and_is_not_copied_again(made, name: str) -> None:
+    world = made(name)
+    world.may(CASES[name].may() | on("reader source", {"s3:GetObjectAttributes"}))
+    assert world.run()["result"] == {"bytes_transferred": LARGE + 6, "files_transferred": 4}
+    assert copied_as(world) == ("a/b", {"c": "d"})
+    assert world.run()["result"]["files_transferred"] == 0
+
+
+def test_of_two_roles_of_which_none_reaches_both_sides_objects_go_through_this_machine(made) -> None:
+    name = "S3 → S3 by two roles, in parts"
+    world = made(name)
+    world.may(CASES[name].may() - on("writer source", {"s3:GetObject", "s3:GetObjectTagging"}))
+    assert world.run()["result"] == {"bytes_transferred": LARGE + 6, "files_transferred": 4}
+    assert copied_as(world) == ("binary/octet-stream", {})
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -225,7 +326,8 @@ def test_without_one_of_it_that_is_told_nothing_is_lost_and_with_it_the_work_goe
     before = world.all_content()
     world.may(case.may() - {(bucket, action)})
     # The answer to a HEAD has no body that could say which.
-    said = rf"may not {action} on arn:aws:s3:::{world.names[bucket]}|HEAD \S+: 403 Forbidden"
+    where = world.names[bucket.rpartition(" ")[2]]
+    said = rf"may not {action} on arn:aws:s3:::{where}|HEAD \S+: 403 Forbidden|S3 refuses it: 403: Forbidden$"
     with pytest.raises(DeliveryError, match=said):
         world.run()
     if name != "a removal":

@@ -210,7 +210,10 @@ def _sentence(answer: Answer) -> str:
         return f"no valid credentials: {answer.message}"
     if answer.status == 0:
         return f"no answer from S3: {answer.code}: {answer.message}"
-    text = f"S3 refuses it: {answer.status} {answer.code}".rstrip()
+    code = (
+        "" if answer.code == str(answer.status) else answer.code
+    )  # of a HEAD, which has no body to say more
+    text = f"S3 refuses it: {answer.status} {code}".rstrip()
     if answer.message:
         text = f"{text}: {answer.message[:_MAX_MESSAGE]}"
     return with_request_id(text, answer.request_id[:_MAX_ID])
