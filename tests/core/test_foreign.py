@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from upload_client.core.foreign import HIDDEN, hide, is_page, secrets_of_url, tamed, xml_text
+from upload_client.core.foreign import HIDDEN, hide, is_page, sanitized, secrets_of_url, xml_text
 
 PASSWORDS = ["secret-word", "sec#ret/wo?rd", "se@cret:word", "#secret", "pass/word@9", "50%23off"]
 
@@ -24,14 +24,15 @@ def test_whatever_is_in_a_proxys_password_no_piece_of_it_is_told(password, schem
         f"Failed to parse: '{password}' is not a valid host or port",
         f"host='{password[:20]}'",
     ):
-        assert password not in tamed(told, secrets)
+        assert password not in sanitized(told, secrets)
     for piece in (piece for piece in secrets if len(piece) >= 4):
-        assert piece not in tamed(f"maria:{piece} is no host", secrets)
+        assert piece not in sanitized(f"maria:{piece} is no host", secrets)
 
 
 def test_what_stands_before_the_at_of_a_url_is_hidden_even_if_nobody_knows_it():
     assert (
-        tamed("cannot reach http://maria:s3cret@proxy:3128/x") == f"cannot reach http://{HIDDEN}@proxy:3128/x"
+        sanitized("cannot reach http://maria:s3cret@proxy:3128/x")
+        == f"cannot reach http://{HIDDEN}@proxy:3128/x"
     )
 
 
@@ -64,12 +65,12 @@ PAGES = [
 @pytest.mark.parametrize("page", PAGES)
 def test_a_web_page_is_known_by_how_it_begins(page):
     assert is_page(page)
-    assert tamed(page) == "an HTML page"
+    assert sanitized(page) == "an HTML page"
 
 
 def test_of_a_page_its_title_is_told():
     page = "<html><head><title>\n Hotel  Wi-Fi:\tlog in </title></head><body>" + "x" * 10_000
-    assert tamed(page) == "an HTML page (Hotel Wi-Fi: log in)"
+    assert sanitized(page) == "an HTML page (Hotel Wi-Fi: log in)"
 
 
 @pytest.mark.parametrize(
@@ -77,12 +78,12 @@ def test_of_a_page_its_title_is_told():
 )
 def test_what_is_no_page_stays(text):
     assert not is_page(text)
-    assert tamed(text) == text
+    assert sanitized(text) == text
 
 
 @given(st.text(max_size=2000), st.lists(st.text(min_size=4, max_size=10), max_size=3))
 def test_a_foreign_text_becomes_one_short_line(text, secrets):
-    told = tamed(text, secrets)
+    told = sanitized(text, secrets)
     assert len(told) <= 300
     assert "\n" not in told
     assert "\r" not in told

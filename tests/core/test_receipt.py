@@ -15,7 +15,7 @@ from made_up import examples
 
 from upload_client.core import receipt_reading as module
 from upload_client.core.checksums import encode
-from upload_client.core.ours import is_ours
+from upload_client.core.own_files import is_ours
 from upload_client.core.paths import check_relpath
 from upload_client.core.receipt import (
     HEAD_BYTES,

@@ -18,11 +18,11 @@ from upload_client.core.synchrony import (
     Choice,
     acts,
     agreed,
-    beside,
     check_name,
     choices,
     decide,
     legal_name,
+    name_aside,
     next_base,
     parse_answer,
 )
@@ -156,13 +156,13 @@ def test_a_name_stands_in_a_table_that_others_read(name, why):
 
 
 def test_both_versions_lie_side_by_side():
-    path = beside("tables/trees.csv", "Maria", "2026-07-20 10:11:12", lambda _: False)
+    path = name_aside("tables/trees.csv", "Maria", "2026-07-20 10:11:12", lambda _: False)
     assert path == "tables/trees (Maria 2026-07-20 10-11-12).csv"
 
 
 def test_a_name_that_is_taken_is_counted_on():
     taken = {"a (M 1).csv", "a (M 1 2).csv"}
-    assert beside("a.csv", "M", "1", taken.__contains__) == "a (M 1 3).csv"
+    assert name_aside("a.csv", "M", "1", taken.__contains__) == "a (M 1 3).csv"
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_a_name_is_made_legal_everywhere(text, name):
 @example("x" * 300, "Maria", "")
 @example(".hidden", "\U0001f600" * 100, "then")
 def test_what_is_put_beside_has_a_name_that_every_system_takes(name, who, when):
-    made = beside("folder/" + name, who, when, lambda _: False)
+    made = name_aside("folder/" + name, who, when, lambda _: False)
     folder, last = made.split("/")
     assert folder == "folder"
     assert len(last.encode()) <= 255
@@ -260,7 +260,7 @@ class World:
         match act:
             case Act.SET_ASIDE:
                 taken = {*folder, *self.shared}.__contains__
-                name = beside(path, "x", "", taken)
+                name = name_aside(path, "x", "", taken)
                 folder[name] = self.shared[name] = self.shared[path]
                 self.bases[who][name] = folder[name]
             case Act.UPLOAD:
@@ -334,6 +334,6 @@ def test_a_sync_in_which_nothing_is_chosen_changes_no_file(steps):
 @pytest.mark.parametrize("who", ["\u202e" * 60, "\U0001f333" * 60, "x" * 999])
 @pytest.mark.parametrize("name", ["a.csv", "é" * 90 + ".csv"])
 def test_a_name_beside_another_is_legal_whatever_the_books_say_of_who(who, name):
-    made = beside(name, who, "2026-07-20 10:11:12", lambda _: False)
+    made = name_aside(name, who, "2026-07-20 10:11:12", lambda _: False)
     assert len(made.encode()) <= 255
     assert made.endswith(").csv")

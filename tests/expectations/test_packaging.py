@@ -552,8 +552,8 @@ def test_many_arrays_that_name_more_chunks_than_there_are_take_no_time_of_others
 )
 def test_a_file_that_was_never_fetched_is_a_problem_and_a_warning(tmp_path, pointer):
     from upload_client.index import scan
+    from upload_client.index.accidents import notice
     from upload_client.index.files import files_of
-    from upload_client.index.noticing import notice
 
     (tmp_path / "a.dat").write_text(pointer)
     (tmp_path / "b.dat").write_text("world")

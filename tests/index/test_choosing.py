@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from upload_client.core.ours import STATE_COLUMNS
+from upload_client.core.own_files import STATE_COLUMNS
 from upload_client.errors import InvalidIndex, UsageError
 from upload_client.index import Choice, Files, check_index, left_out_of, scan, scan_listing
 from upload_client.index.choosing import NAMED, LeftOut, Pattern, parse_patterns, typed_pattern
@@ -307,10 +307,10 @@ def test_what_this_program_has_written_is_known_by_its_content_and_not_by_its_na
 
 def test_in_a_folder_with_very_many_tables_they_are_not_all_opened(tmp_path, monkeypatch):
     make(tmp_path, *(f"{n}.csv" for n in range(12)))
-    monkeypatch.setattr("upload_client.index.recognising._MANY", 10)
+    monkeypatch.setattr("upload_client.index.own_files._MANY", 10)
     opened = []
     monkeypatch.setattr(
-        "upload_client.index.recognising.ends_of", lambda path: opened.append(path) or (b"x", b"x")
+        "upload_client.index.own_files.ends_of", lambda path: opened.append(path) or (b"x", b"x")
     )
     assert len(scan(tmp_path, checksums=False)) == 12
     assert len(opened) == 10

@@ -17,7 +17,7 @@ from functions.test_hand_over import Place
 from upload_client.core.layout import Layout
 from upload_client.errors import DeliveryError
 from upload_client.functions import handle
-from upload_client.functions.data_sync.apart import are_one_place
+from upload_client.functions.data_sync.overlap import are_one_place
 from upload_client.s3.bucket import Bucket
 
 FILES = {"a.csv": b"one", "b/c.csv": b"two", "empty": b""}

@@ -581,7 +581,7 @@ def test_of_two_processes_with_one_folder_one_tells_and_the_other_when_that_has_
         from upload_client.receiver.serving.configuration import Serving
         from upload_client.receiver.serving.outcomes import Outcomes
         outcomes = Outcomes(Serving.model_validate_json(sys.argv[1]), Path(sys.argv[2]), print)
-        assert outcomes._ways[0]._has_turn()
+        assert outcomes._ways[0]._has_lock()
         print("has it", flush=True)
         sys.stdin.read()
     """

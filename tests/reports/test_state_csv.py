@@ -15,7 +15,7 @@ from upload_client.core import checksums
 from upload_client.core.files import STATES, ClientFile, FileLedger
 from upload_client.core.history import DeliveryHistory
 from upload_client.core.observed import states_of_client
-from upload_client.core.ours import is_left_over, is_ours
+from upload_client.core.own_files import is_left_over, is_ours
 from upload_client.core.text import from_csv_cell
 from upload_client.core.times import from_milliseconds
 from upload_client.core.uploads import Upload

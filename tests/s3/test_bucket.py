@@ -438,7 +438,7 @@ def test_a_store_that_says_that_a_bucket_is_elsewhere_is_no_portal_though_head_h
     proxy.on(net.answer(status, "PermanentRedirect", headers=elsewhere), times=None)
     with pytest.raises(StoreError) as caught:
         getattr(far, ask)("key")
-    assert (caught.value.status, caught.value.meaning.name) == (status, "ELSEWHERE")
+    assert (caught.value.status, caught.value.meaning.name) == (status, "OTHER_REGION")
 
 
 @pytest.mark.parametrize("ask", ["head", "read"])

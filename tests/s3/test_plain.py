@@ -262,7 +262,7 @@ def test_a_listing_whose_answer_is_lost_is_asked_for_again_by_botocore(
 def test_a_bucket_that_is_elsewhere_is_found_by_botocore_once_and_for_all(
     bucket: Bucket, plainly, store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plain, "_ELSEWHERE", set())
+    monkeypatch.setattr(plain, "_NOT_PLAIN", set())
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "sync")
     monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-5759e988-bd862e3fe1be46a994272793")
     bucket.put("a", b"1")
@@ -287,7 +287,7 @@ def test_a_bucket_that_is_elsewhere_is_found_by_botocore_once_and_for_all(
 def test_the_pages_behind_an_unusual_answer_are_botocores(
     bucket: Bucket, plainly, store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plain, "_ELSEWHERE", set())
+    monkeypatch.setattr(plain, "_NOT_PLAIN", set())
     for number in range(5):
         bucket.put(f"{number}", b"1")
     with Proxy(store.endpoint_url) as proxy:

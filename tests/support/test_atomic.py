@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from upload_client.core.ours import LOOKED_AT
+from upload_client.core.own_files import LOOKED_AT
 from upload_client.errors import UsageError
 from upload_client.support.atomic import check_free, claim, ends_of, keep_others, replacing
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from synchrony.conftest import Person, books_agree, shared
 
-from upload_client.core.ours import is_left_over
+from upload_client.core.own_files import is_left_over
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has no kill -9")
 

@@ -282,7 +282,7 @@ def test_an_old_lock_is_not_counted_on(moto_bucket, monkeypatch):
 def test_a_batch_without_leave_writes_nothing(moto_bucket, files, monkeypatch):
     from upload_client.transfer import executor
 
-    monkeypatch.setattr(executor, "_WAITS_FOR_LEAVE", 0.1)
+    monkeypatch.setattr(executor, "_WAITS_TO_WRITE", 0.1)
     root, tasks = files
     place = Place.of(moto_bucket)
     seen = LockSeen(place, "owned", "me", 3)
@@ -308,7 +308,7 @@ def test_a_worker_counts_on_a_lock_only_for_what_is_left_of_half_its_lease(moto_
     now = [100.0]
     monkeypatch.setattr(executor.time, "monotonic", lambda: now[0])
     monkeypatch.setattr(LockSeen, "held_for", lambda self, bucket: look(bucket))
-    leave = executor._Leave(seen, None)
+    leave = executor._WritePermission(seen, None)
     assert leave()
     now[0] += 1.5  # it asks, and is not answered: what it knows still holds
     assert leave()

@@ -63,7 +63,7 @@ def test_one_body_goes_in_pieces_each_of_which_waits_for_its_turn(bucket: Bucket
 
     body = secrets.token_bytes(size)
     wire = DirectWire(bucket, unsigned_payload=True)
-    wire.turn = turn
+    wire.wait_for_rate = turn
     try:
         answer = wire.perform(PutObject("x", body, encode(crc32(body)), None))
     finally:

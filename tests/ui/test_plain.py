@@ -12,7 +12,7 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 from ui.strategies import a_delivery
 
-from upload_client.core.ours import is_ours
+from upload_client.core.own_files import is_ours
 from upload_client.events import FileChanged, Health, Message, Phase, Progress
 from upload_client.support.clock import Clock
 from upload_client.ui.ending import Command

@@ -97,21 +97,21 @@ class FtpClient:
         )
         if not isinstance(self._passwd, str):
             self._secret = self._passwd()
-        doing = "be reached"
+        action = "be reached"
         try:
             ftp.connect(self.host, self.port)
             assert ftp.sock is not None
             ftp.sock.setsockopt(
                 socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1
             )  # it is silent while a file goes over
-            doing = "be logged in to"
+            action = "be logged in to"
             ftp.login(self.user, self._secret)
             if isinstance(ftp, _WithTls):
                 ftp.prot_p()
             ftp.voidcmd("TYPE I")
         except _ERRORS as error:
             ftp.close()
-            message = f"{self} cannot {doing}: {self.reason_of(error)}"
+            message = f"{self} cannot {action}: {self.reason_of(error)}"
             if isinstance(error, ftplib.error_perm) and str(error)[:3] in {"530", "331", "332"}:
                 raise LoginRefused(message, hint="Check user name and password.") from None
             if isinstance(error, ssl.SSLError):
@@ -270,16 +270,16 @@ class _Server:
         return self._features
 
     @contextlib.contextmanager
-    def _translating_errors(self, doing: str) -> Iterator[ftplib.FTP]:
+    def _translating_errors(self, action: str) -> Iterator[ftplib.FTP]:
         ftp = self._client.connect()
         try:
             yield ftp
         except _ERRORS as error:
             self._client.close()
-            raise self._failed(doing, error) from None
+            raise self._failed(action, error) from None
 
-    def _failed(self, doing: str, error: BaseException) -> NotDelivered:
-        return NotDelivered(f"{self._client} cannot {doing}: {self._client.reason_of(error)}")
+    def _failed(self, action: str, error: BaseException) -> NotDelivered:
+        return NotDelivered(f"{self._client} cannot {action}: {self._client.reason_of(error)}")
 
 
 class _Blocks:

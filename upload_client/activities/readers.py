@@ -233,14 +233,14 @@ def read_s3(bucket: str, key: str, client: S3Client | None) -> BinaryIO:
     from upload_client.activities.s3 import S3Client as Client  # noqa: PLC0415 - imports boto3
     from upload_client.s3.bucket import store_errors  # noqa: PLC0415
 
-    doing = f"GET s3://{bucket}/{key}"
-    with store_errors(doing):
+    action = f"GET s3://{bucket}/{key}"
+    with store_errors(action):
         answer = (client or Client()).connect().get_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
     body, left = answer["Body"], answer.get("ContentLength")  # a store may leave that out
 
     def more(size: int) -> bytes:
         nonlocal left
-        with store_errors(doing):
+        with store_errors(action):
             data: bytes = body.read(size)
             if left is not None and data:
                 left -= len(data)

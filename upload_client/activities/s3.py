@@ -217,7 +217,7 @@ class _Upload:
         self._bucket, self._key = bucket, key
         self._metadata = metadata
         self._place = Bucket(bucket, client=client)
-        self._doing = f"PUT s3://{bucket}/{key}"
+        self._action = f"PUT s3://{bucket}/{key}"
 
     def put(self, data: bytes) -> dict[str, Any]:
         """Write it in one piece."""
@@ -246,7 +246,7 @@ class _Upload:
         try:
             return self._fill(upload_id, first, reader)
         except BaseException:
-            with contextlib.suppress(StoreError), store_errors(f"abort {self._doing}"):
+            with contextlib.suppress(StoreError), store_errors(f"abort {self._action}"):
                 self._client.abort_multipart_upload(Bucket=self._bucket, Key=self._key, UploadId=upload_id)
             raise
 
@@ -309,7 +309,7 @@ class _Upload:
     @contextlib.contextmanager
     def _errors(self) -> Any:  # noqa: ANN401 - a context manager
         try:
-            with store_errors(self._doing):
+            with store_errors(self._action):
                 yield
         except StoreError as error:
             if error.meaning is Meaning.NO_BUCKET:

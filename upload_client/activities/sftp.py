@@ -233,13 +233,13 @@ class _Server:
             self._client.connect().remove(path)
 
     @contextlib.contextmanager
-    def _connected(self, doing: str) -> Iterator[paramiko.SFTPClient]:
+    def _connected(self, action: str) -> Iterator[paramiko.SFTPClient]:
         sftp = self._client.connect()
-        with self._translating_errors(doing):
+        with self._translating_errors(action):
             yield sftp
 
     @contextlib.contextmanager
-    def _translating_errors(self, doing: str) -> Iterator[None]:
+    def _translating_errors(self, action: str) -> Iterator[None]:
         import paramiko  # noqa: PLC0415 - it is imported already
 
         try:
@@ -248,7 +248,7 @@ class _Server:
             reason = self._client.reason_of(error)
             if isinstance(error, OSError) and error.errno == errno.EACCES:
                 reason = "permission denied"
-            raise NotDelivered(f"{self._client} cannot {doing}: {reason}") from None
+            raise NotDelivered(f"{self._client} cannot {action}: {reason}") from None
 
 
 def _is_folder(sftp: paramiko.SFTPClient, path: str) -> bool:

@@ -14,7 +14,7 @@ import boto3
 from botocore.credentials import CredentialResolver, ProcessProvider
 from botocore.exceptions import CredentialRetrievalError
 
-from upload_client.core.foreign import tamed
+from upload_client.core.foreign import sanitized
 from upload_client.support.program import MAX_OUTPUT, TooMuchOutput, run_program
 
 __all__ = ["CREDENTIAL_PROCESS_SECONDS", "bound_credential_process"]
@@ -61,7 +61,7 @@ class _Process:
         self.returncode = ran.returncode
         if ran.returncode == 0 and not _is_object(ran.output):
             raise _failed("it printed no object of JSON") from None
-        reason = tamed(ran.error_output.decode("utf-8", "replace").strip()[-300:])
+        reason = sanitized(ran.error_output.decode("utf-8", "replace").strip()[-300:])
         return ran.output, f"it ended with {ran.returncode}: {reason}".encode()
 
 

@@ -218,9 +218,9 @@ def check(
             store=store,
             prompt=find_prompt(),
         )
-        doing = stack.enter_context(ProgressLine(silent=as_json))
+        progress = stack.enter_context(ProgressLine(silent=as_json))
         findings = []
-        for finding in preflight(order, report=lambda what: doing.show(f"{what} …")):
+        for finding in preflight(order, report=lambda what: progress.show(f"{what} …")):
             findings.append(finding)
             if as_json:
                 _notify_program(finding)

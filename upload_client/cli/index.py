@@ -25,7 +25,7 @@ from upload_client.core.manifests import WRITTEN, Format, named_format
 from upload_client.core.text import for_terminal
 
 if TYPE_CHECKING:
-    from upload_client.core.ours import Kind
+    from upload_client.core.own_files import Kind
     from upload_client.index import Files
     from upload_client.s3.bucket import Bucket
 
@@ -165,7 +165,7 @@ def _notify(files: Files, folder: Path | None) -> None:
     from upload_client.core import accidents  # noqa: PLC0415 # not for --help
     from upload_client.core.left_out import sentence  # noqa: PLC0415 # not for --help
     from upload_client.index import left_out_of  # noqa: PLC0415 # not for --help
-    from upload_client.index.noticing import notice  # noqa: PLC0415 # not for --help
+    from upload_client.index.accidents import notice  # noqa: PLC0415 # not for --help
 
     left = left_out_of(files)
     if left.n:

@@ -131,7 +131,7 @@ def fetch(
         )
         return 0
     try:
-        beside = bring_signature(places.control, places.layout, key, path)
+        signature = bring_signature(places.control, places.layout, key, path)
         stamp = bring_time_stamp(places.control, places.layout, key, path)
         chain = bring_chain(places.control, places.layout, key, path)
     except ChainBroken as error:
@@ -142,7 +142,7 @@ def fetch(
             f"the signature cannot be written beside {path}: {error.strerror}",
             hint="Name another place for both: -o.",
         ) from error
-    signed = "not signed by the receiver" if beside is None else f"signed: {for_terminal(str(beside))}"
+    signed = "not signed by the receiver" if signature is None else f"signed: {for_terminal(str(signature))}"
     click.echo(signed, err=True)
     if stamp is not None:
         click.echo(f"dated by a third party: {for_terminal(str(stamp))}", err=True)

@@ -184,12 +184,12 @@ def check(*, file: Path) -> int:
     from datetime import datetime  # noqa: PLC0415
 
     from upload_client.activities.schedule.document import load  # noqa: PLC0415 # an extra; imports pydantic
-    from upload_client.activities.schedule.jobs import check_job, look_beside  # noqa: PLC0415 # an extra
+    from upload_client.activities.schedule.jobs import check_beside, check_job  # noqa: PLC0415 # an extra
     from upload_client.activities.schedule.outlook import look  # noqa: PLC0415 # an extra
     from upload_client.errors import DeliveryError  # noqa: PLC0415 # not for --help
 
     loaded = load(file)
-    look_beside(loaded)
+    check_beside(loaded)
     zone = loaded.schedule.zone
     n_wrong = 0
     for seen in look(loaded):

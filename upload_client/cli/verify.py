@@ -504,11 +504,11 @@ def _fetched(
         patiently(lambda: fetch_receipt(bucket, name, copy))
     except NotFound:
         raise UsageError(f"there is no receipt {url}", hint="Look for it under …/receipt/.") from None
-    beside = sources.bucket_of(place.removesuffix("receipt") + "signature", session, settings)
+    signatures = sources.bucket_of(place.removesuffix("receipt") + "signature", session, settings)
     of_name = {name: signature_name(copy.name), timestamp_name(name): timestamp_name(copy.name)}
     for key, file in of_name.items():
         with suppress(NotFound):
-            found = patiently(partial(beside.get, key, limit=MAX_ANSWER))
+            found = patiently(partial(signatures.get, key, limit=MAX_ANSWER))
             with naming(copy.parent):
                 copy.with_name(file).write_bytes(found.body)
     if chain is not None:

@@ -331,12 +331,12 @@ def probe_profile(
     there = (
         None if landing is None else _Trials(landing, f"upload-client-probe-{secrets.token_hex(8)}", clock)
     )
-    beside: Future[None] | None = None
+    landing_trial: Future[None] | None = None
     try:
         trials.whole()
         if there is not None:
             there.bare = trials.bare
-            beside = aside(there.landing, "try landing")
+            landing_trial = aside(there.landing, "try landing")
         if trials.seen:
             trials.parts()
             trials.clock()
@@ -348,10 +348,10 @@ def probe_profile(
         try:
             trials.remove(key)
         finally:
-            if beside is not None:
-                beside.exception()  # whatever comes of it, it has cleared up
-    if beside is not None:
-        beside.result()
+            if landing_trial is not None:
+                landing_trial.exception()  # whatever comes of it, it has cleared up
+    if landing_trial is not None:
+        landing_trial.result()
     seen = trials.seen if there is None else trials.seen | there.seen
     endpoint = str(control.client.meta.endpoint_url)
     profile = StoreProfile(endpoint, trials.server[:200], timestamp(clock.wall()), seen)

@@ -38,7 +38,7 @@ class Meaning(Enum):
     UNKNOWN_KEYS = "the store does not know these credentials"
     SIGNATURE = "the signature is not what the store computes"
     CLOCK = "the time of the request is refused"
-    ELSEWHERE = "the bucket is in another region"
+    OTHER_REGION = "the bucket is in another region"
     FULL = "the store is full"
     ARCHIVED = "the object is in an archive"
     UNFIT = "the store does not take such requests"
@@ -68,7 +68,7 @@ _CREDENTIALS: Final = frozenset({Meaning.ENDED, Meaning.UNKNOWN_KEYS})
 _UNUSUAL: Final = frozenset(
     {
         Meaning.CLOCK,
-        Meaning.ELSEWHERE,
+        Meaning.OTHER_REGION,
         Meaning.ENDED,
         Meaning.SIGNATURE,
         Meaning.UNFIT,
@@ -111,7 +111,7 @@ _BY_MEANING: Final = {
         IncompleteSignature IncompleteSignatureException InvalidSignatureException SignatureDoesNotMatch
         """,
     Meaning.CLOCK: "RequestExpired RequestInTheFuture RequestTimeTooSkewed",
-    Meaning.ELSEWHERE: """
+    Meaning.OTHER_REGION: """
         AuthorizationHeaderMalformed IllegalLocationConstraintException PermanentRedirect Redirect
         TemporaryRedirect
         """,
@@ -141,9 +141,9 @@ answered as 502: it will not pass, so its codes are here too, under `Meaning.REF
 
 _BY_STATUS: Final = {
     0: Meaning.NO_ANSWER,
-    301: Meaning.ELSEWHERE,
-    307: Meaning.ELSEWHERE,
-    308: Meaning.ELSEWHERE,
+    301: Meaning.OTHER_REGION,
+    307: Meaning.OTHER_REGION,
+    308: Meaning.OTHER_REGION,
     401: Meaning.DENIED,
     403: Meaning.DENIED,
     404: Meaning.MISSING,

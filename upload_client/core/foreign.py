@@ -1,7 +1,7 @@
 """Words of others: what libraries, proxies and services say, before a person or a log gets to see it.
 
 Such a text may be a web page, may be endless, and may repeat what it was given: the URL of a proxy with the
-password in it. `tamed` makes one short line of it in which no secret is left. It is not made safe for a
+password in it. `sanitized` makes one short line of it in which no secret is left. It is not made safe for a
 terminal here (`upload_client.core.text`).
 """
 
@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-__all__ = ["HIDDEN", "hide", "is_page", "secrets_of_url", "tamed", "xml_text"]
+__all__ = ["HIDDEN", "hide", "is_page", "sanitized", "secrets_of_url", "xml_text"]
 
 HIDDEN: Final = "***"
 """The mark in the place of a secret."""
@@ -35,7 +35,7 @@ def is_page(text: str) -> bool:
     return _PAGE.match(text[:10_000]) is not None
 
 
-def tamed(text: str, secrets: Iterable[str] = (), *, limit: int = MAX_CHARACTERS) -> str:
+def sanitized(text: str, secrets: Iterable[str] = (), *, limit: int = MAX_CHARACTERS) -> str:
     """One line of a foreign text, without secrets.
 
     Args:

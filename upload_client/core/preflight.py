@@ -254,7 +254,7 @@ _ADVICE: Final[Mapping[Meaning, str]] = {
         " receiver: `upload-client check`."
     ),
     Meaning.NO_BUCKET: "Check --dataset, --delivery-id and --profile; if they are right, tell the receiver.",
-    Meaning.ELSEWHERE: "Set `region` in the profile to the bucket's region, which the receiver knows.",
+    Meaning.OTHER_REGION: "Set `region` in the profile to the bucket's region, which the receiver knows.",
     Meaning.ENDED: "Log in anew, then run the same command again: it goes on where it was.",
     Meaning.UNKNOWN_KEYS: "Check whose credentials these are, and endpoint_url in the profile.",
     Meaning.SIGNATURE: "Check whose credentials these are, and endpoint_url in the profile.",
@@ -278,7 +278,7 @@ _TO_RECEIVERS: Final[Mapping[Meaning, str]] = {
         "See what these credentials may do there: `upload-client receiver operator-policy` names all needed."
     ),
     Meaning.NO_BUCKET: "Look at the name of the bucket, and whether it is in this store and region.",
-    Meaning.ELSEWHERE: "Name the region of the bucket: --region, or AWS_REGION.",
+    Meaning.OTHER_REGION: "Name the region of the bucket: --region, or AWS_REGION.",
     Meaning.UNKNOWN_KEYS: "Check whose credentials these are, and whether they are of this store.",
     Meaning.SIGNATURE: "Check whose credentials these are, and whether they are of this store.",
     Meaning.FULL: "Make room in the store; then run the same command again.",

@@ -414,7 +414,7 @@ def status_of(
 
 def with_landing(status: DeliveryStatus, found: LandingSeen) -> DeliveryStatus:
     """The status of a complete delivery, and what else its landing place tells."""
-    found_there = "".join(f"; {n:,} {text}" for n, text in _beside(found))
+    found_there = "".join(f"; {n:,} {text}" for n, text in _counts_of_others(found))
     return replace(
         status,
         landing=found,
@@ -431,7 +431,7 @@ def _in_order(notices: Iterable[Notice]) -> tuple[Notice, ...]:
     return tuple(sorted(notices, key=lambda notice: (notice.todo.startswith(_GO_ON), notice.severity)))
 
 
-def _beside(found: LandingSeen) -> Iterator[tuple[int, str]]:
+def _counts_of_others(found: LandingSeen) -> Iterator[tuple[int, str]]:
     if found.gone:
         yield found.gone, "no longer in the bucket"
     if found.replaced:

@@ -27,11 +27,11 @@ __all__ = [
     "State",
     "acts",
     "agreed",
-    "beside",
     "check_name",
     "choices",
     "decide",
     "legal_name",
+    "name_aside",
     "next_base",
     "parse_answer",
 ]
@@ -268,7 +268,7 @@ def legal_name(text: str) -> str:
     return text
 
 
-def beside(path: str, who: str, when: str, taken: Callable[[str], bool]) -> str:
+def name_aside(path: str, who: str, when: str, taken: Callable[[str], bool]) -> str:
     """The path beside `path` for somebody else's version of it, named after who and when.
 
     Args:

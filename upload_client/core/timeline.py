@@ -11,11 +11,11 @@ from typing import Final
 from upload_client.core.observed import FileState
 from upload_client.core.values import value
 
-__all__ = ["MAX_STEPS", "Stretch", "Timeline", "timeline"]
+__all__ = ["MAX_STEPS", "Interval", "Timeline", "timeline"]
 
 MAX_STEPS: Final = 120
 """Steps that activity is cut into, about."""
-MAX_STRETCHES: Final = 6
+MAX_INTERVALS: Final = 6
 """Stretches at most: of more pauses the longest are left out."""
 SHORT: Final = 600.0
 """Seconds of silence that are no pause."""
@@ -24,7 +24,7 @@ _STEPS: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 
 
 
 @value
-class Stretch:
+class Interval:
     """A time without a long pause, in steps. All lists are equally long.
 
     Attributes:
@@ -51,12 +51,12 @@ class Timeline:
 
     Attributes:
         step: length of each step in seconds.
-        stretches: in order; what lies between them is pause.
-        active: seconds from the first to the last moment of each stretch, together.
+        intervals: in order; what lies between them is pause.
+        active: seconds from the first to the last moment of each interval, together.
     """
 
     step: int
-    stretches: tuple[Stretch, ...]
+    intervals: tuple[Interval, ...]
     active: float
 
 
@@ -72,23 +72,23 @@ def timeline(files: Iterable[FileState]) -> Timeline:
     spans = _active(sorted([*sent, *valid, *invalid]))
     active = sum(last - first for first, last in spans) / 1000
     step = _step(active)
-    stretches = [_empty(first, last, step) for first, last in spans]
-    starts = [stretch.start for stretch in stretches]
+    intervals = [_empty(first, last, step) for first, last in spans]
+    starts = [interval.start for interval in intervals]
     for moment, size in zip(sent, sizes, strict=True):
         at, n = _place(moment, starts, step)
-        stretches[at].sent[n] += 1
-        stretches[at].sent_bytes[n] += size
+        intervals[at].sent[n] += 1
+        intervals[at].sent_bytes[n] += size
     for moment in valid:
         at, n = _place(moment, starts, step)
-        stretches[at].valid[n] += 1
+        intervals[at].valid[n] += 1
     for moment in invalid:
         at, n = _place(moment, starts, step)
-        stretches[at].invalid[n] += 1
-    return Timeline(step, tuple(stretches), active)
+        intervals[at].invalid[n] += 1
+    return Timeline(step, tuple(intervals), active)
 
 
 def _active(moments: list[int]) -> list[tuple[int, int]]:
-    """First and last moment of each stretch. A pause is long in itself and beside all the rest."""
+    """First and last moment of each interval. A pause is long in itself and beside all the rest."""
     if not moments:
         return []
     silences = [
@@ -97,7 +97,7 @@ def _active(moments: list[int]) -> list[tuple[int, int]]:
         if later - moment > SHORT * 1000
     ]
     at_work = moments[-1] - moments[0] - sum(silence for silence, _ in silences)
-    pauses = sorted(pause for pause in silences if pause[0] > at_work / 10)[-(MAX_STRETCHES - 1) :]
+    pauses = sorted(pause for pause in silences if pause[0] > at_work / 10)[-(MAX_INTERVALS - 1) :]
     ends = sorted(n for _, n in pauses)
     firsts, lasts = [0, *(n + 1 for n in ends)], [*ends, len(moments) - 1]
     return [(moments[first], moments[last]) for first, last in zip(firsts, lasts, strict=True)]
@@ -110,14 +110,14 @@ def _step(active: float) -> int:
     )
 
 
-def _empty(first: int, last: int, step: int) -> Stretch:
+def _empty(first: int, last: int, step: int) -> Interval:
     start = first // 1000 // step * step
     n = (last // 1000 - start) // step + 1
-    return Stretch(start, [0] * n, [0] * n, [0] * n, [0] * n)
+    return Interval(start, [0] * n, [0] * n, [0] * n, [0] * n)
 
 
 def _place(moment: int, starts: list[int], step: int) -> tuple[int, int]:
-    """The stretch of a moment, and the step in it."""
+    """The interval of a moment, and the step in it."""
     at = len(starts) - 1
     while at and starts[at] > moment // 1000:
         at -= 1

@@ -236,8 +236,8 @@ class Run:
 
     def notice_clock(self) -> None:
         """Tell the person, once, that this machine's clock is wrong."""
-        if news := self.clock.news():
-            self.message(news, "warning", MessageCode.CLOCK_SKEW)
+        if notice := self.clock.notice():
+            self.message(notice, "warning", MessageCode.CLOCK_SKEW)
 
     def describe(self, error: BaseException) -> str:
         """An exception, safe for a terminal; with its traceback where that is wanted."""

@@ -17,8 +17,8 @@ from upload_client.core.uploads import Logged
 from upload_client.errors import UsageError
 from upload_client.expectations.packaging import packaging_of
 from upload_client.index import CheckedIndex, Choice, Files, LeftOut, check_index, left_out_of
+from upload_client.index.accidents import growing, notice
 from upload_client.index.files import SIZES_SEEN, FileIndex, files_of
-from upload_client.index.noticing import growing, notice
 from upload_client.index.promised import with_promised
 from upload_client.index.sources import of_the_source
 from upload_client.index.tables import spelling

@@ -370,7 +370,7 @@ class Registry:
             time.sleep(0.25 * 2**attempt)
             attempt += 1
 
-    def _check(self, answer: urllib3.BaseHTTPResponse, doing: str) -> None:
+    def _check(self, answer: urllib3.BaseHTTPResponse, action: str) -> None:
         if answer.status < 300:
             return
         try:
@@ -380,7 +380,7 @@ class Registry:
             reason = answer.reason or ""
         kind = LoginWanted if answer.status == 401 and not self._login else RegistryError
         raise kind(
-            f"{self.host}: {doing}: {answer.status} {for_log(without_secrets(reason), 300)}".rstrip(),
+            f"{self.host}: {action}: {answer.status} {for_log(without_secrets(reason), 300)}".rstrip(),
             answer.status,
         )
 

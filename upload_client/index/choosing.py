@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, NamedTuple, Self, TypeAlias, get_args
 from pathspec import GitIgnoreSpec
 
 from upload_client.core.left_out import WHY_LEFT_OUT, WhyLeftOut, describe
-from upload_client.core.ours import is_left_over
+from upload_client.core.own_files import is_left_over
 from upload_client.errors import UsageError
 from upload_client.support.in_use import NOTHING, InUse
 

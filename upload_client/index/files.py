@@ -45,7 +45,7 @@ ROWS = "upload_client.rows"
 
 RECENT = "upload_client.recent"
 """Attribute of an index: which of its files had been modified within the last seconds, see
-`upload_client.index.noticing.Recent`."""
+`upload_client.index.accidents.Recent`."""
 LEFT_OUT = "upload_client.left_out"
 """Attribute of an index: what was left out of it, a `upload_client.index.choosing.LeftOut`."""
 SIZES_SEEN = "upload_client.sizes_seen"

@@ -16,8 +16,8 @@ from upload_client.core.codes import FileCode
 from upload_client.core.paths import check_relpath
 from upload_client.errors import UsageError
 from upload_client.index.choosing import IGNORE_FILE, Choice, Chooser, Kept, LeftOut
+from upload_client.index.own_files import Recogniser
 from upload_client.index.problems import shown
-from upload_client.index.recognising import Recogniser
 from upload_client.index.sources import advice_about
 from upload_client.support.file_names import from_disk, on_disk
 

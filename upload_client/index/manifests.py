@@ -32,7 +32,7 @@ from upload_client.core.manifests import (
     parse_bagit_line,
     text_coding,
 )
-from upload_client.core.ours import PARQUET_MARK
+from upload_client.core.own_files import PARQUET_MARK
 from upload_client.core.text import counted
 from upload_client.errors import UsageError
 from upload_client.expectations.findings import NotOpened

@@ -16,12 +16,12 @@ from upload_client.core import checksums as crc
 from upload_client.core.accidents import is_recent
 from upload_client.core.codes import FileCode
 from upload_client.core.columns import ChecksumColumn
+from upload_client.index.accidents import Recent
 from upload_client.index.choosing import IGNORE_FILE, Choice, Chooser, LeftOut, Symlinks
 from upload_client.index.files import LEFT_OUT, RECENT, SIZES_SEEN, Files
 from upload_client.index.folder import Folder
-from upload_client.index.noticing import Recent
+from upload_client.index.own_files import MARK, named
 from upload_client.index.problems import MEND, Problems, shown
-from upload_client.index.recognising import MARK, named
 from upload_client.support.clock import SYSTEM, Clock
 from upload_client.support.in_use import files_in_use
 
@@ -188,8 +188,8 @@ def scan_listing(
         include: as in `scan`.
         exclude: as in `scan`.
         choice: as in `scan`.
-        read: the first bytes of one of these files, `upload_client.core.ours.LOOKED_AT` or more: asked of
-            those called ``.uploadignore``, and of those that this program may have written.
+        read: the first bytes of one of these files, `upload_client.core.own_files.LOOKED_AT` or more: asked
+            of those called ``.uploadignore``, and of those that this program may have written.
     """
     choice = choice or Choice.of(include, exclude)
     left = LeftOut()

@@ -19,8 +19,8 @@ from upload_client.core.text import counted
 from upload_client.errors import InvalidIndex, UsageError
 from upload_client.expectations.expected import Expected
 from upload_client.index import Choice, Files, check_index, left_out_of
+from upload_client.index.accidents import growing, notice
 from upload_client.index.files import READ_FROM
-from upload_client.index.noticing import growing, notice
 from upload_client.preflight.content import check_contents, unopened
 from upload_client.preflight.packages import POINTER, check_packages, with_packages
 from upload_client.preflight.run import SHOWN, Data, Run, Steps, more, quoted

@@ -246,16 +246,16 @@ class StoreAnswer(NamedTuple):
     message: str
 
 
-def asked(doing: str, ask: Callable[[], object], *, date: dict[str, Any] | None = None) -> StoreAnswer:
+def asked(action: str, ask: Callable[[], object], *, date: dict[str, Any] | None = None) -> StoreAnswer:
     """Make a request, and say what its answer says.
 
     Args:
-        doing: what it is, for the message.
+        action: what it is, for the message.
         ask: makes it.
         date: gets the answer's ``Date`` where it is a refusal.
     """
     try:
-        with store_errors(doing):
+        with store_errors(action):
             ask()
     except StoreError as error:
         response = getattr(error.__cause__, "response", {})

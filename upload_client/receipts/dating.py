@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
 from upload_client.core.attestation import timestamp_name
-from upload_client.core.foreign import tamed
+from upload_client.core.foreign import sanitized
 from upload_client.core.hints import install
 from upload_client.core.layout import Layout, number
 from upload_client.core.times import from_milliseconds
@@ -114,7 +114,7 @@ def date(receipt: Path, url: str) -> Path:
     except TimeoutError:
         raise NotReachable("the time-stamping authority does not answer in time") from None
     except (OSError, http.client.HTTPException, UnicodeError) as error:  # the last: a host that cannot be one
-        why = tamed(str(getattr(error, "reason", error)) or type(error).__name__)
+        why = sanitized(str(getattr(error, "reason", error)) or type(error).__name__)
         raise NotReachable(f"the time-stamping authority does not answer: {why}") from None
     try:
         response = library.decode_timestamp_response(received)
@@ -206,9 +206,9 @@ def dating_of(receipt: Path, sha256: str, certificates: Sequence[Path]) -> Datin
         builder.build().verify(response, bytes.fromhex(sha256))
     except Exception as error:  # noqa: BLE001 - the library's, and that of the library below it
         why = "it is the time-stamp of something else" if "Mismatch between messages" in str(error) else ""
-        return Dating("refused", "", why or f"it does not hold: {tamed(str(error))}")
+        return Dating("refused", "", why or f"it does not hold: {sanitized(str(error))}")
     moment = response.tst_info.gen_time
-    return Dating("dated", from_milliseconds(int(moment.timestamp() * 1000)), tamed(_name(response)))
+    return Dating("dated", from_milliseconds(int(moment.timestamp() * 1000)), sanitized(_name(response)))
 
 
 def _sha256_in(response: Any) -> bytes | None:  # noqa: ANN401 - the library is untyped

@@ -302,9 +302,9 @@ def _fill_bag(receipt: Path, bag: Path, root: DataRoot) -> None:
         encoding="utf-8",
     )
     shutil.copyfile(receipt, bag / "receipt.json")
-    for beside in (signature_name, chain_name, timestamp_name):
-        if (there := receipt.with_name(beside(receipt.name))).exists():
-            shutil.copyfile(there, bag / beside("receipt.json"))
+    for companion in (signature_name, chain_name, timestamp_name):
+        if (there := receipt.with_name(companion(receipt.name))).exists():
+            shutil.copyfile(there, bag / companion("receipt.json"))
     tags = sorted(path.name for path in bag.iterdir() if path.is_file())
     lines = [f"{_sha256_of(bag / name)}  {name}\n" for name in tags]
     (bag / "tagmanifest-sha256.txt").write_text("".join(lines), encoding="utf-8")

@@ -85,14 +85,14 @@ def _require_object_lock(control: Bucket) -> None:
     A store that does not know retention may pass over the query of the request, and carry out what is left of
     it: a PutObject, with the retention as the content of the receipt. Seen in OpenStack Swift 2.38.
     """
-    doing = f"Object Lock of {control.name}"
+    action = f"Object Lock of {control.name}"
     try:
-        with store_errors(doing):
+        with store_errors(action):
             answer = control.client.get_object_lock_configuration(Bucket=control.name)
     except AccessDenied:
         return  # it knows the question
     if answer.get("ObjectLockConfiguration", {}).get("ObjectLockEnabled") != "Enabled":
-        raise StoreError(f"{doing}: the store does not say that the bucket has it")
+        raise StoreError(f"{action}: the store does not say that the bucket has it")
 
 
 def retained(control: Bucket, key: str) -> Retention | None:

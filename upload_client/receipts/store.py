@@ -32,7 +32,7 @@ from upload_client.core.custody import chain_name
 from upload_client.core.files import FileLedger
 from upload_client.core.history import DeliveryHistory, Life
 from upload_client.core.layout import Layout, number
-from upload_client.core.ours import Kind, is_ours
+from upload_client.core.own_files import Kind, is_ours
 from upload_client.core.receipt import (
     HEAD_BYTES,
     TRAILER_BYTES,
@@ -488,7 +488,7 @@ def bring_receipt(control: Bucket, key: str, target: Path, *, force: bool = Fals
                 digest.update(block)
                 file.buffer.write(block)
     if before not in (None, digest.hexdigest()):
-        _forget_beside(path)
+        _remove_companions(path)
     return path, digest.hexdigest()
 
 
@@ -503,7 +503,7 @@ def _sha256_of_file(path: Path) -> str | None:
         return None
 
 
-def _forget_beside(receipt: Path) -> None:
+def _remove_companions(receipt: Path) -> None:
     """Remove what lay beside the receipt that was replaced: of another one it is refused."""
     known: tuple[tuple[Kind | None, Callable[[str], str]], ...]
     known = (("signature", signature_name), ("custody", chain_name), (None, timestamp_name))
@@ -568,14 +568,14 @@ def standing_receipt(control: Bucket, layout: Layout, files: Iterable[Sequence[S
     found = control.head(last, checksum=False)
     if found is None or found.size <= TRAILER_BYTES:
         return None
-    schema = schema_in_head(_stretch(control, last, 0, HEAD_BYTES))
-    names = digest_in_trailer(_stretch(control, last, found.size - TRAILER_BYTES, found.size))
+    schema = schema_in_head(_range_of(control, last, 0, HEAD_BYTES))
+    names = digest_in_trailer(_range_of(control, last, found.size - TRAILER_BYTES, found.size))
     if schema is None or names is None:
         return None
     return last if names == digest_of_columns(files, schema) else None
 
 
-def _stretch(control: Bucket, key: str, start: int, stop: int) -> bytes:
+def _range_of(control: Bucket, key: str, start: int, stop: int) -> bytes:
     """The bytes of an object from one to before another."""
     with store_errors(f"GET {control.prefix}{key}"):
         answer = control.client.get_object(

@@ -23,7 +23,7 @@ from upload_client.core import checksums
 from upload_client.core.codes import FileCode
 from upload_client.core.digests import parse
 from upload_client.core.layout import segment_key
-from upload_client.core.ours import is_ours
+from upload_client.core.own_files import is_ours
 from upload_client.core.receipt import Delivered, LogTail, ReceiptHead
 from upload_client.core.receipt_differences import (
     Difference,

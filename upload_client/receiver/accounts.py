@@ -16,7 +16,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from upload_client.core.files import TRANSFER_TYPES
-from upload_client.core.foreign import tamed
+from upload_client.core.foreign import sanitized
 from upload_client.core.layout import InvalidName, check_name
 from upload_client.core.text import for_terminal
 from upload_client.errors import DeliveryError, UsageError
@@ -219,7 +219,7 @@ class Accounts:
             attached = self._iam.list_attached_user_policies(UserName=user)["AttachedPolicies"]
             groups = self._iam.list_groups_for_user(UserName=user)["Groups"]
         except ClientError as error:
-            code = tamed(str(error.response.get("Error", {}).get("Code", "")))
+            code = sanitized(str(error.response.get("Error", {}).get("Code", "")))
             return f"the store does not say whether they may do something else ({code})"
         return "they may do something else" if attached or groups else None
 
@@ -262,7 +262,7 @@ class Accounts:
 
 def _refused(error: Exception) -> DeliveryError:
     return DeliveryError(
-        f"the store's IAM refused: {tamed(str(error))}",
+        f"the store's IAM refused: {sanitized(str(error))}",
         hint="It needs an IAM API, and keys that may make users. Else give what"
         " `upload-client receiver policy` prints to whoever may.",
     )

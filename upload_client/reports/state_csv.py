@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from upload_client.core.files import ClientFile, FileLedger
-from upload_client.core.ours import STATE_COLUMNS
+from upload_client.core.own_files import STATE_COLUMNS
 from upload_client.core.text import for_csv_cell
 from upload_client.core.times import timestamp
 from upload_client.support.atomic import keep_others, replacing

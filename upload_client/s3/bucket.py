@@ -155,32 +155,32 @@ _KINDS: Final[Mapping[Meaning, type[StoreError]]] = {
 
 
 @contextlib.contextmanager
-def store_errors(doing: str) -> Iterator[None]:
+def store_errors(action: str) -> Iterator[None]:
     """Raise what botocore raises inside as a `StoreError` of the kind that says what to do about it.
 
     Args:
-        doing: What is being attempted, for the message: ``"PUT owned"``.
+        action: What is being attempted, for the message: ``"PUT owned"``.
     """
     try:
         yield
     except DeliveryError as error:  # one of ours, from within: a refused login, for example
         if not isinstance(error, NotReachable) or isinstance(error, StoreError):
             raise
-        raise AnswerLost(f"{doing}: {error}", hint=error.hint) from error
+        raise AnswerLost(f"{action}: {error}", hint=error.hint) from error
     except UnicodeError as error:
-        raise StoreError(f"{doing!a}: no key may hold this") from error
+        raise StoreError(f"{action!a}: no key may hold this") from error
     except Exception as error:
         trouble = trouble_of(error)
         if trouble is None:
             raise
-        raise refusal(doing, trouble) from error
+        raise refusal(action, trouble) from error
 
 
-def refusal(doing: str, trouble: Trouble) -> StoreError:
+def refusal(action: str, trouble: Trouble) -> StoreError:
     """The error to raise where a request did not succeed.
 
     Args:
-        doing: What was attempted.
+        action: What was attempted.
         trouble: Why it did not succeed.
     """
     means, text = trouble.meaning, trouble.message
@@ -189,7 +189,7 @@ def refusal(doing: str, trouble: Trouble) -> StoreError:
         clock, hint = clock_and_hint(trouble.date)
         text = f"{clock}. {text}"
     code = trouble.code if trouble.status else ""
-    text = with_request_id(for_log(f"{doing}: {f'{code} {text}'.strip()}", 1000), trouble.request_id)
+    text = with_request_id(for_log(f"{action}: {f'{code} {text}'.strip()}", 1000), trouble.request_id)
     error = _KINDS.get(means, StoreError)(text, hint=hint)
     error.s3_code, error.status, error.meaning = code, trouble.status, means
     return error

@@ -5,7 +5,7 @@ A client made here
 * speaks to ``settings.endpoints[service]``, else ``settings.endpoint_url``, else to what botocore finds by
   itself (``AWS_ENDPOINT_URL``, the AWS profile, the region). Botocore addresses a custom S3 endpoint by path;
 * retries a little and quickly (`RETRIES`): who can wait longer knows better what a lost answer means to it;
-* asks before each of these attempts whether it may still write, where somebody said so (`leave`);
+* asks before each of these attempts whether it may still write, where somebody said so (`may_write`);
 * adds no checksum of its own to S3 requests: this program sends and compares its own CRC32;
 * never sends ``Expect: 100-continue`` to S3. Botocore adds it to each body that is a file, which costs a
   round trip for each, and a whole second where the store does not answer it;

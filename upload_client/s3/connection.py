@@ -58,7 +58,7 @@ from upload_client.s3.wire import (
 from upload_client.support.local_file import FileRange
 from upload_client.support.secrets import without_secrets
 
-__all__ = ["READ", "WRITE", "Connection", "Lean", "Turn", "Waits"]
+__all__ = ["READ", "WRITE", "Connection", "DirectRequest", "RateLimit", "Waits"]
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
@@ -66,9 +66,11 @@ T = TypeVar("T")
 Waits = Generator[int, int, T]
 """Yields what is waited for, is told what has happened (0: for too long, nothing), returns a T."""
 
-Lean = PutObject | UploadPart | GetObject | GetRange | HeadObject | CopyObject | DeleteObject | ListObjectsV2
+DirectRequest = (
+    PutObject | UploadPart | GetObject | GetRange | HeadObject | CopyObject | DeleteObject | ListObjectsV2
+)
 
-Turn = Callable[[int], int]
+RateLimit = Callable[[int], int]
 """Is told how many bytes are to go, waits until some may, and says how many of them: at least one."""
 
 _ONE_SEND = 64 * 1024  # up to here, copying a body behind its head is cheaper than a second call
@@ -159,11 +161,11 @@ class Connection:
         sock: What `exchange` waits on; it may be another one after each step.
         patience: Seconds to wait for what `exchange` waits for.
         sent: Bytes of a long request that are on the wire, for whoever wants to show it.
-        turn: Where bytes are capped: waits until so many more may go. Its thread waits, so it is for
+        wait_for_rate: Where bytes are capped: waits until so many more may go. Its thread waits, so it is for
             connections that have a thread of their own.
     """
 
-    __slots__ = ("_buffer", "_names", "_reused", "_route", "patience", "sent", "sock", "turn")
+    __slots__ = ("_buffer", "_names", "_reused", "_route", "patience", "sent", "sock", "wait_for_rate")
 
     def __init__(self, route: Route, names: Names) -> None:
         self._route = route
@@ -173,7 +175,7 @@ class Connection:
         self.sock: socket.socket | None = None
         self.patience = route.address.opening
         self.sent = 0
-        self.turn: Turn | None = None
+        self.wait_for_rate: RateLimit | None = None
 
     def close(self) -> None:
         """Close it; it opens again when it is needed."""
@@ -183,7 +185,7 @@ class Connection:
         if sock is not None:
             sock.close()
 
-    def exchange(self, request: Lean) -> Waits[Answer]:
+    def exchange(self, request: DirectRequest) -> Waits[Answer]:
         """Send a request and read its answer. Raises nothing but what `request.unchanged` raises.
 
         A connection that was kept may have been closed by S3 in the meantime; then the request is sent once
@@ -205,7 +207,7 @@ class Connection:
                 self.patience = route.address.silence
                 head = route.head(request, payload)
                 body = request.body
-                if len(body) <= _ONE_SEND and not isinstance(body, FileRange) and self.turn is None:
+                if len(body) <= _ONE_SEND and not isinstance(body, FileRange) and self.wait_for_rate is None:
                     data = b"".join((head, body))
                     n = self._send_now(data)
                     whole = n == len(data) or (yield from self._send_all(memoryview(data)[n:]))
@@ -232,7 +234,7 @@ class Connection:
                 self._log(request, answer, attempt, began)
             return answer
 
-    def _log(self, request: Lean, answer: Answer, attempt: int, began: float) -> None:
+    def _log(self, request: DirectRequest, answer: Answer, attempt: int, began: float) -> None:
         request_log.write_attempt(
             _METHODS.get(type(request), "PUT"),
             type(request).__name__,
@@ -310,7 +312,7 @@ class Connection:
 
     # Sending
 
-    def _send_long(self, head: bytes, request: Lean) -> Waits[bool]:
+    def _send_long(self, head: bytes, request: DirectRequest) -> Waits[bool]:
         """Send a request with a long body; says whether all of it went, or an answer came before that."""
         if not (yield from self._send_all(memoryview(head))):
             return False
@@ -318,19 +320,19 @@ class Connection:
         size = len(request.body)
         if unchanged is not None and size > _TAIL:
             # While a long body was on its way, its file may have changed; what lacks its end is no object.
-            if not (yield from self._send_in_turn(request.body, 0, size - _TAIL)):
+            if not (yield from self._send_at_rate(request.body, 0, size - _TAIL)):
                 return False
             unchanged()
-            return (yield from self._send_in_turn(request.body, size - _TAIL, size))
-        return (yield from self._send_in_turn(request.body, 0, size))
+            return (yield from self._send_at_rate(request.body, size - _TAIL, size))
+        return (yield from self._send_at_rate(request.body, 0, size))
 
-    def _send_in_turn(self, body: Body, start: int, end: int) -> Waits[bool]:
+    def _send_at_rate(self, body: Body, start: int, end: int) -> Waits[bool]:
         """Send a part of a body, as fast as it may go; says whether all of it went."""
-        turn = self.turn
-        if turn is None:
+        wait_for_rate = self.wait_for_rate
+        if wait_for_rate is None:
             return (yield from self._send_body(body, start, end))
         while start < end:
-            stop = start + turn(end - start)
+            stop = start + wait_for_rate(end - start)
             if not (yield from self._send_body(body, start, stop)):
                 return False
             start = stop
@@ -410,7 +412,7 @@ class Connection:
 
     # Receiving
 
-    def _usual(self, request: Lean) -> Answer | None:
+    def _usual(self, request: DirectRequest) -> Answer | None:
         """The answer nearly every request gets: yes, in one piece. None: not yet, or another.
 
         What has been read of another one is in the buffer.
@@ -436,7 +438,7 @@ class Connection:
         self._buffer = data
         return None
 
-    def _receive(self, request: Lean, *, whole: bool) -> Waits[Answer]:
+    def _receive(self, request: DirectRequest, *, whole: bool) -> Waits[Answer]:
         while True:
             head = yield from self._head()
             status = _status(head)
@@ -474,7 +476,7 @@ class Connection:
             self._buffer += data
 
     def _body(
-        self, request: Lean, status: int, headers: dict[bytes, bytes]
+        self, request: DirectRequest, status: int, headers: dict[bytes, bytes]
     ) -> Waits[tuple[bytes | bytearray, bool]]:
         """The answer's body, and whether only the connection's end has ended it (RFC 9112, section 6.3)."""
         if status in (204, 304) or type(request) is HeadObject:
@@ -653,7 +655,7 @@ def _headers(head: bytes) -> dict[bytes, bytes]:
 
 
 def _answer(
-    request: Lean, status: int, headers: dict[bytes, bytes], body: bytes | bytearray, *, whole: bool
+    request: DirectRequest, status: int, headers: dict[bytes, bytes], body: bytes | bytearray, *, whole: bool
 ) -> Answer:
     if 200 <= status < 300:
         if isinstance(request, GetObject | HeadObject):

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import botocore.exceptions
 
 from upload_client.errors import DeliveryError
-from upload_client.s3.connection import Connection, Lean, Names, Turn, Waits
+from upload_client.s3.connection import Connection, DirectRequest, Names, RateLimit, Waits
 from upload_client.s3.route import NoRoute, Route
 from upload_client.s3.wire import Answer, BotoWire, GetObject, GetRange, PutObject, Request, UploadPart
 from upload_client.support import failpoints
@@ -53,7 +53,7 @@ class DirectWire:
         unsigned_payload: As for `Route`.
 
     Attributes:
-        turn: Of each connection that a thread carries; see `Connection`.
+        wait_for_rate: Of each connection that a thread carries; see `Connection`.
 
     Raises:
         NoRoute: Botocore would send PutObject in a way that is not known here.
@@ -78,7 +78,7 @@ class DirectWire:
         self._names = Names()
         self._idle: deque[Connection] = deque()
         self._busy: dict[int, tuple[str, Connection]] = {}  # by thread: the key, and what carries it
-        self.turn: Turn | None = None
+        self.wait_for_rate: RateLimit | None = None
         self._closed = threading.Event()
         threading.Thread(target=self._keep_keys_fresh, name="transfer-keys", daemon=True).start()
 
@@ -105,7 +105,7 @@ class DirectWire:
             connection = self._idle.pop()
         except IndexError:
             connection = self.connection()
-            connection.turn = self.turn
+            connection.wait_for_rate = self.wait_for_rate
         connection.sent = 0
         self._busy[threading.get_ident()] = request.key, connection
         try:
@@ -177,7 +177,7 @@ class _Watched(Connection):
 
     __slots__ = ()
 
-    def exchange(self, request: Lean) -> Waits[Answer]:
+    def exchange(self, request: DirectRequest) -> Waits[Answer]:
         name = f"{type(request).__name__}:landing"
         failpoints.reach(f"before:{name}")
         answer = yield from super().exchange(request)
@@ -185,7 +185,7 @@ class _Watched(Connection):
         return answer
 
 
-def carry(connection: Connection, request: Lean) -> Answer:
+def carry(connection: Connection, request: DirectRequest) -> Answer:
     """Carry out one exchange on this thread."""
     steps = connection.exchange(request)
     try:

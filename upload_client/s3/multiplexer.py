@@ -34,7 +34,7 @@ from upload_client.s3.direct import DirectWire, is_unusual
 from upload_client.s3.wire import Answer, CopyObject, DeleteObject, GetObject, HeadObject, PutObject
 
 if TYPE_CHECKING:
-    from upload_client.s3.connection import Lean, Waits
+    from upload_client.s3.connection import DirectRequest, Waits
 
 __all__ = ["Job", "Jobs", "Multiplexer"]
 
@@ -271,7 +271,7 @@ class Multiplexer:
             self._jobs.report(self._begun, self._ended)
             self._begun, self._ended = [], []
 
-    def _begin(self, job: Job) -> Lean | None:
+    def _begin(self, job: Job) -> DirectRequest | None:
         """Have a file read; what is to be asked, if it is for this thread to ask it now."""
         began = time.perf_counter()
         try:

@@ -33,7 +33,7 @@ _ASKED: Final = {
     "MaxKeys": "max-keys",
 }
 _ALWAYS: Final = frozenset({"Bucket", "Prefix"})
-_ELSEWHERE: Final[set[tuple[PlainWay, str]]] = set()
+_NOT_PLAIN: Final[set[tuple[PlainWay, str]]] = set()
 """Buckets that have answered in an unusual way, as from another region: botocore finds out where they are."""
 
 
@@ -56,11 +56,11 @@ def find_way(endpoint: str | None = None, region: str | None = None) -> PlainWay
 
 def leads_to(way: PlainWay | None, name: str) -> bool:
     """Whether a bucket is reached by a way, as far as is known."""
-    return way is not None and way.place_of(name) is not None and _known_as(way, name) not in _ELSEWHERE
+    return way is not None and way.place_of(name) is not None and _known_as(way, name) not in _NOT_PLAIN
 
 
 def _known_as(way: PlainWay, name: str) -> tuple[PlainWay, str]:
-    """A bucket in `_ELSEWHERE`: whichever invocation of a Lambda function has asked for it."""
+    """A bucket in `_NOT_PLAIN`: whichever invocation of a Lambda function has asked for it."""
     return way._replace(trace_id=None), name
 
 
@@ -135,7 +135,7 @@ class PlainBucket(Bucket):
         finally:
             connection.close()
         if is_unusual(answer):
-            _ELSEWHERE.add(_known_as(self._way, self.name))
+            _NOT_PLAIN.add(_known_as(self._way, self.name))
         return answer
 
     def _columns(self, arguments: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], listing.Columns]]:
@@ -155,6 +155,6 @@ class PlainBucket(Bucket):
         following = tuple((_ASKED[name], str(arguments[name])) for name in _ASKED if name in arguments)
         answer = carry(connection, ListObjectsV2(arguments["Prefix"], following))
         if is_unusual(answer):
-            _ELSEWHERE.add(_known_as(self._way, self.name))
+            _NOT_PLAIN.add(_known_as(self._way, self.name))
         page = listing.read_page(bytes(answer.body)) if answer.ok else None
         return listing.page(self.client, arguments) if page is None else page

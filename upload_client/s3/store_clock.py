@@ -60,7 +60,7 @@ class StoreClock(Clock):
         """Whether this machine's clock is off by more than a minute."""
         return abs(self.clock_ahead or 0.0) > CLOCK_OFF
 
-    def news(self) -> str | None:
+    def notice(self) -> str | None:
         """A sentence, once, that this machine's clock is wrong; None: it is not, or that was said before."""
         ahead = self.clock_ahead or 0.0
         if self._is_reported or abs(ahead) <= CLOCK_OFF:

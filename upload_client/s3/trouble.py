@@ -61,7 +61,7 @@ class NotTheService(botocore.exceptions.BotoCoreError):
 
 
 _REDIRECTS = (301, 302, 303, 307, 308)
-_ELSEWHERE = (301, 307)
+_OTHER_REGION_STATUSES = (301, 307)
 """Those by which a store says that a bucket is elsewhere:
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/Redirects.html"""
 
@@ -91,7 +91,9 @@ def refuse_pages(
             reason=f"what answered ({status}) is not the service but {what}: a portal or proxy?"
         )
     # An answer to HEAD has no body, in which a store would say its code.
-    unexplained = status in _ELSEWHERE and getattr(operation_model, "http", {}).get("method") == "HEAD"
+    unexplained = (
+        status in _OTHER_REGION_STATUSES and getattr(operation_model, "http", {}).get("method") == "HEAD"
+    )
     if status in _REDIRECTS and "location" in names and "<Code>" not in text and not unexplained:
         raise NotTheService(
             reason=f"what answered ({status}) is not the service: it leads elsewhere: a portal or proxy?"

@@ -64,8 +64,8 @@ def abort(bucket: Bucket, unfinished: UnfinishedUpload) -> None:
     Raises:
         StoreError: it could not be done.
     """
-    doing = f"abort the unfinished upload of {unfinished.key}"
-    with contextlib.suppress(NotFound), store_errors(doing):
+    action = f"abort the unfinished upload of {unfinished.key}"
+    with contextlib.suppress(NotFound), store_errors(action):
         bucket.client.abort_multipart_upload(
             Bucket=bucket.name, Key=bucket.prefix + unfinished.key, UploadId=unfinished.upload_id
         )

@@ -17,7 +17,7 @@ try:
 except ImportError:  # Windows, where nobody renames a file that is open
     fcntl = None  # type: ignore[assignment]
 
-from upload_client.core.ours import LEFT_OVER, LOOKED_AT, Kind, is_ours
+from upload_client.core.own_files import LEFT_OVER, LOOKED_AT, Kind, is_ours
 from upload_client.errors import UsageError
 from upload_client.support import failpoints
 
@@ -141,7 +141,7 @@ def keep_others(kind: Kind) -> Callable[[Path], None]:
 
 
 def ends_of(path: str | Path) -> tuple[bytes, bytes]:
-    """The first bytes of a file and its last ones, by which `upload_client.core.ours` knows it.
+    """The first bytes of a file and its last ones, by which `upload_client.core.own_files` knows it.
 
     Raises:
         OSError: it cannot be read.

@@ -11,7 +11,7 @@ import re
 import threading
 import urllib.parse
 
-from upload_client.core.foreign import hide, secrets_of_url, tamed
+from upload_client.core.foreign import hide, sanitized, secrets_of_url
 
 __all__ = ["hidden", "remember", "without_secrets"]
 
@@ -40,8 +40,8 @@ def hidden(text: str) -> str:
 
 
 def without_secrets(text: str) -> str:
-    """One line of a foreign text, without secrets; see `upload_client.core.foreign.tamed`."""
-    return tamed(text, _all())
+    """One line of a foreign text, without secrets; see `upload_client.core.foreign.sanitized`."""
+    return sanitized(text, _all())
 
 
 def _all() -> set[str]:

@@ -603,7 +603,7 @@ class S3Connection(_Connection):
                     "Check whose credentials these are (.S3/aws.txt, or the AWS tools' settings); they have"
                     f" to list, read, write and delete in {bucket}: `upload-client docs synchrony`."
                 )
-            elif error.meaning is Meaning.ELSEWHERE:
+            elif error.meaning is Meaning.OTHER_REGION:
                 error.hint = "Set AWS_REGION to the bucket's region, or name it in the AWS profile."
             elif not isinstance(error, NotReachable):
                 error.hint = "What was done is written down; run the same command again to go on."

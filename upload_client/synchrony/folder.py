@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from upload_client.core.codes import FileCode, code_of_errno
-from upload_client.core.ours import is_left_over
+from upload_client.core.own_files import is_left_over
 from upload_client.core.paths import check_relpath
 from upload_client.core.uploads import settled_mtime
 from upload_client.errors import UsageError

@@ -105,7 +105,7 @@ class S3Remote:
             info = repeat_while_lost(lambda: self.bucket.head(path, checksum=False), self._clock)
             return path, None if info is None else There(info.size, info.etag, info.last_modified)
 
-        return dict(self._abreast(head, paths))
+        return dict(self._in_parallel(head, paths))
 
     def read_book(self, name: str) -> tuple[bytes, str] | None:
         """See `Remote`."""
@@ -138,7 +138,7 @@ class S3Remote:
                 return path, None
             return path, digest.hexdigest()
 
-        return self._abreast(of, files)
+        return self._in_parallel(of, files)
 
     def _is_encrypted(self, path: str) -> bool:
         """Whether an ETag is no MD5 although it looks like one.
@@ -370,7 +370,7 @@ class S3Remote:
             else:
                 why = f"cannot be copied before it is deleted: {outcome.error}"
                 yield Done(file.path, error=why, code=outcome.code)
-        yield from self._abreast(self._delete, copied)
+        yield from self._in_parallel(self._delete, copied)
 
     def _delete(self, file: Remove) -> Done:
         try:
@@ -434,7 +434,7 @@ class S3Remote:
                 self.bucket.rm(key)
         return honoured
 
-    def _abreast(self, act: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
+    def _in_parallel(self, act: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
         """Do something with each, some at a time; results as they come. What is read ends when this does."""
         if len(items) <= 1:
             yield from map(act, items)
@@ -464,7 +464,7 @@ class S3Remote:
         keys = [info.key for info in self.bucket.list(f"{BOOKS}/")]
         # The tables last: while they are there, a reset that was interrupted is seen to be one.
         keys.sort(key=lambda key: (key.count("/") == 1, key))
-        return sum(1 for _ in self._abreast(functools.partial(_rm, self.bucket), keys))
+        return sum(1 for _ in self._in_parallel(functools.partial(_rm, self.bucket), keys))
 
 
 def _code(error: StoreError) -> FileCode:

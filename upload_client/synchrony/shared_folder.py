@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple, TypeVar
 
 from upload_client.core.codes import FileCode, MessageCode, code_of_errno
-from upload_client.core.ours import is_left_over
+from upload_client.core.own_files import is_left_over
 from upload_client.core.uploads import settled_mtime
 from upload_client.errors import Locked, UsageError
 from upload_client.support import failpoints
@@ -285,10 +285,10 @@ class SharedFolder:
             with contextlib.ExitStack() as stack:
                 written: list[_Written] = []
                 for file in some:
-                    beside = scratch / f"{secrets.token_hex(8)}.part"
+                    temporary = scratch / f"{secrets.token_hex(8)}.part"
                     try:
-                        stack.callback(beside.unlink, missing_ok=True)
-                        out = stack.enter_context(beside.open("xb"))
+                        stack.callback(temporary.unlink, missing_ok=True)
+                        out = stack.enter_context(temporary.open("xb"))
                         md5 = write(file, out)
                         if md5 != file.md5:
                             yield Done(file.path, error="has been changed here meanwhile", raced=True)
@@ -297,10 +297,10 @@ class SharedFolder:
                     except (FileRefused, OSError) as error:
                         yield self._not_sent(file.path, error)
                     else:
-                        written.append(_Written(file, beside, out, md5))
-                brought = list(self._brought_to_disk(written))
+                        written.append(_Written(file, temporary, out, md5))
+                flushed = list(self._flushed(written))
                 with self._locked():
-                    sent = [self._placed(each, problem) for each, problem in brought]
+                    sent = [self._placed(each, problem) for each, problem in flushed]
                 yield from sent  # whoever asked may want the lock
 
     def _not_sent(self, path: str, error: FileRefused | OSError) -> Done:
@@ -312,7 +312,7 @@ class SharedFolder:
         why = f"cannot be written to {self.root}: {error.strerror or error}"
         return Done(path, error=why, code=code_of_errno(error.errno))
 
-    def _brought_to_disk(self, written: Sequence[_Written]) -> Iterator[tuple[_Written, OSError | None]]:
+    def _flushed(self, written: Sequence[_Written]) -> Iterator[tuple[_Written, OSError | None]]:
         """Each of these, closed, and why it is not on the disk; None: it is."""
         problems = self._flusher.flush([each.out.fileno() for each in written])
         for each, problem in zip(written, problems, strict=True):
@@ -379,7 +379,7 @@ class SharedFolder:
                         yield _not_fetched(file.path, error)
                     else:
                         written.append(_Written(file, file.to, out, md5))
-                for each, problem in self._brought_to_disk(written):
+                for each, problem in self._flushed(written):
                     if problem is not None:
                         yield _not_fetched(each.file.path, problem)
                     else:

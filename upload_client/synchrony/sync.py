@@ -17,9 +17,9 @@ from upload_client.core.codes import MessageCode
 from upload_client.core.synchrony import Act, Choice, acts
 from upload_client.errors import DeliveryError
 from upload_client.support.clock import SYSTEM, Clock
-from upload_client.synchrony.doing import delete_here, delete_there, download, put_beside, upload
+from upload_client.synchrony.actions import delete_here, delete_there, download, set_aside_theirs, upload
+from upload_client.synchrony.comparison import compare
 from upload_client.synchrony.folder import Folder, Skipped
-from upload_client.synchrony.looking import compare
 from upload_client.synchrony.remote import Remote
 from upload_client.synchrony.state import Offer, Result, SyncState
 from upload_client.synchrony.tables import write_down
@@ -88,7 +88,7 @@ class Sync:
         try:
             if todo[Act.UPLOAD] or todo[Act.DELETE_THERE] or todo[Act.SET_ASIDE]:
                 state.make_sure()
-            put_beside(state, todo[Act.SET_ASIDE], result)
+            set_aside_theirs(state, todo[Act.SET_ASIDE], result)
             given_up = {failure.path for failure in result.failures} | set(result.raced)
             upload(state, [offer for offer in todo[Act.UPLOAD] if offer.path not in given_up], result)
             download(state, todo[Act.DOWNLOAD], result)

@@ -39,7 +39,7 @@ from typing import Any, Final, NamedTuple, TextIO, TypeVar
 from upload_client.core import checksums
 from upload_client.core.codes import FileCode
 from upload_client.core.data_sync import md5_of
-from upload_client.core.ours import LEFT_OVER
+from upload_client.core.own_files import LEFT_OVER
 from upload_client.core.parts import MIB
 from upload_client.errors import DeliveryError
 from upload_client.s3.bucket import Bucket, StoreError, store_errors

@@ -58,7 +58,7 @@ class Driver:
         self.last_success = clock.monotonic()
         """When a request succeeded last; whoever else sends writes it down, too."""
         if rate is not None and isinstance(wire, DirectWire):
-            wire.turn = self._wait_for_turn
+            wire.wait_for_rate = self._wait_for_rate
 
     def stop(self) -> None:
         """Let nobody wait any longer, and make no further request, nor any again."""
@@ -93,7 +93,7 @@ class Driver:
         whole = not isinstance(self._wire, DirectWire)  # not piece by piece, as our own connections send
         if self._rate is not None and whole and isinstance(request, PutObject | UploadPart):
             self._pay(len(request.body))
-        self._wait_for_leave()
+        self._wait_until_writable()
         with guarded_by(self._may_write):
             return self._wire.perform(request)
 
@@ -108,7 +108,7 @@ class Driver:
             return Answer(0, "GivenUp")
         return Answer(200)
 
-    def _wait_for_turn(self, n_bytes: int) -> int:
+    def _wait_for_rate(self, n_bytes: int) -> int:
         """Wait until some of so many bytes may go; says how many."""
         assert self._rate is not None
         some = min(n_bytes, self._rate.piece)
@@ -122,7 +122,7 @@ class Driver:
         if self._dead.wait(seconds):
             raise Stopped
 
-    def _wait_for_leave(self) -> None:
+    def _wait_until_writable(self) -> None:
         while not self._may_write():
             if self._dead.wait(0.1):
                 raise Stopped

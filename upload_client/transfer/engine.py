@@ -350,14 +350,14 @@ class TransferEngine:
                 return  # it will see for itself
         else:
             heapq.heappush(self._bulk, (-(task.size or 0), next(self._order), task))
-        self._nudge()
+        self._wake_multiplexer()
 
     def _is_known(self, task: TransferTask) -> bool:
         """Whether a copy takes one request, as far as can be told, and a multiplexer is there to make it."""
         known = task.size is not None and task.source_etag is not None and not task.digests
         return known and self._multiplexer is not None
 
-    def _nudge(self) -> None:
+    def _wake_multiplexer(self) -> None:
         """Wake whoever could do something now."""
         if self._ready:
             self._wake_worker()
@@ -409,7 +409,7 @@ class TransferEngine:
                 self._note_begun(found.about)
             self._flying += 1
             self._memory_used += found.memory
-            self._nudge()  # each wakes the next, as long as there is something to do
+            self._wake_multiplexer()  # each wakes the next, as long as there is something to do
         return found
 
     def _under_way(self) -> int:
@@ -480,7 +480,7 @@ class TransferEngine:
         self._runs.add(run)
         self._active.append(run)
         for _ in range(min(run.left, self._pace.limit)):
-            self._nudge()
+            self._wake_multiplexer()
 
     def _part_done(self, run: _Run, result: object) -> None:
         run.flying -= 1
@@ -521,7 +521,7 @@ class TransferEngine:
             run.error = error
             self._put(parted.abort(), self._aborted, run)
         else:
-            self._steps.leave(parted)
+            self._steps.abandon(parted)
             self._close(run)
             self._conclude(parted.task, error)
 
@@ -598,7 +598,7 @@ class TransferEngine:
             if n:
                 self._driver.last_success = now
                 self._pace.answered(n_bytes, now, busy=self._busy(), n=n)
-            self._nudge()
+            self._wake_multiplexer()
 
     def hand_over(self, job: Job, answer: Answer | None = None) -> None:
         """A small file that takes more than one request."""
@@ -653,7 +653,7 @@ class TransferEngine:
                 self._flying -= 1
                 self._memory_used -= job.memory
                 job.done(job.about, result)
-                self._nudge()
+                self._wake_multiplexer()
                 if self._stopping and not self._flying:
                     self._release_workers()
                 if self._polling:

@@ -45,7 +45,7 @@ _MIN_BATCH, _MAX_BATCH = 8 * MIB, 256 * MIB
 _MIN_FILES, _MAX_FILES = 16, 500
 _TRIES = 3
 _LOOKED_AT_EVERY = 15.0
-_WAITS_FOR_LEAVE = 60.0
+_WAITS_TO_WRITE = 60.0
 _READ_TIMEOUT = 300.0
 
 
@@ -147,7 +147,7 @@ class Batch:
     follow: bool = False
 
 
-class _Leave:
+class _WritePermission:
     """`may_write` for a worker: what `LockSeen` said when it was last looked at."""
 
     def __init__(self, lock: LockSeen, keys: Keys | None) -> None:
@@ -180,9 +180,9 @@ def send_batch(batch: Batch) -> list[TransferOutcome]:
         source = DataRoot(_bucket(batch.source, batch.keys, n))
     else:
         source = DataRoot(Path(on_disk(batch.source)), follow=batch.follow)
-    leave = None if batch.lock is None else _Leave(batch.lock, batch.keys)
-    if leave is not None:
-        options["may_write"] = leave
+    permission = None if batch.lock is None else _WritePermission(batch.lock, batch.keys)
+    if permission is not None:
+        options["may_write"] = permission
     engine = TransferEngine(source, _bucket(batch.destination, batch.keys, n), **options)
     outcomes: list[TransferOutcome] = []
     try:
@@ -192,9 +192,9 @@ def send_batch(batch: Batch) -> list[TransferOutcome]:
         while engine.in_flight:
             outcomes += engine.poll(1.0)[1]
             now = time.monotonic()
-            if leave is None or leave():
+            if permission is None or permission():
                 allowed = now
-            elif now - allowed > _WAITS_FOR_LEAVE:
+            elif now - allowed > _WAITS_TO_WRITE:
                 break
         rest = set(engine.stop())
         outcomes += engine.poll()[1]

@@ -100,7 +100,7 @@ class FileSteps:
             return 0
         return SCRATCH if isinstance(self._wire, DirectWire) and self._wire.sends_files else size
 
-    def leave(self, parted: Parted) -> None:
+    def abandon(self, parted: Parted) -> None:
         """Keep in mind an upload that was not ended: a later try resumes it, like those of earlier runs."""
         if parted.upload_id:
             self._left_over[parted.task.key] = parted.upload_id

@@ -358,7 +358,7 @@ class Checker:
             try:
                 answer = seen(got)
             except KeyError:
-                raise AnswerLost(f"{stream.doing}: the answer's headers are incomplete") from None
+                raise AnswerLost(f"{stream.action}: the answer's headers are incomplete") from None
             if answer.size <= request.most:
                 answer.body = bytearray()
                 stream.read_on(answer.body)
@@ -471,8 +471,8 @@ class Checker:
         def read(offset: int, n: int) -> bytes:
             if self._stopping.is_set():
                 raise Abandoned
-            doing = f"GET {self._landing.prefix}{path}"
-            with store_errors(doing):
+            action = f"GET {self._landing.prefix}{path}"
+            with store_errors(action):
                 answer = self._landing.client.get_object(
                     Bucket=self._landing.name,
                     Key=self._landing.prefix + path,
@@ -482,7 +482,7 @@ class Checker:
                 with contextlib.closing(answer["Body"]) as body:
                     data: bytes = body.read()
             if len(data) != n:
-                raise AnswerLost(f"{doing}: {len(data)} bytes where {n} were asked for")
+                raise AnswerLost(f"{action}: {len(data)} bytes where {n} were asked for")
             return data
 
         return read
@@ -491,10 +491,10 @@ class Checker:
 class Stream(io.RawIOBase):
     """An object's content as it comes, and the CRC32 of what has come; with `digests`, those too."""
 
-    def __init__(self, body: Any, stopping: threading.Event, doing: str) -> None:  # noqa: ANN401 — untyped
+    def __init__(self, body: Any, stopping: threading.Event, action: str) -> None:  # noqa: ANN401 — untyped
         self._body = body
         self._stopping = stopping
-        self.doing = doing
+        self.action = action
         self.digests: Digests | None = None
         self._crc32 = 0
 
@@ -522,7 +522,7 @@ class Stream(io.RawIOBase):
     def _next(self, n: int) -> bytes:
         if self._stopping.is_set():
             raise Abandoned
-        with store_errors(self.doing):
+        with store_errors(self.action):
             block: bytes = self._body.read(n)
         self._crc32 = checksums.crc32(block, self._crc32)
         if self.digests is not None:

@@ -70,32 +70,32 @@ def rows_at_beginning(data: bytes, delimiter: str, width: int, *, whole: bool) -
     rows = _bits_up_to(end, len(quotes))
     quotes &= rows
     ends &= rows
-    beside = ends | quotes
+    ends_or_quotes = ends | quotes
     if b"\r" in data:
         returns = bits("\r") & rows
         if (returns & ~_moved_back(line_ends)).any():
             return None
-        beside |= returns
+        ends_or_quotes |= returns
     opens, closes = quotes & within, quotes & ~within
-    before = _moved_on(beside)
+    before = _moved_on(ends_or_quotes)
     before[0] |= _ONE
-    behind = _moved_back(beside)
+    behind = _moved_back(ends_or_quotes)
     behind[word] |= last
     if (opens & ~before).any() or (closes & ~behind).any():
         return None
-    apart = ends & ~within
-    n_rows = _n(apart & line_ends)
+    separators = ends & ~within
+    n_rows = _n(separators & line_ends)
     n_lines = n_rows + (_n(line_ends & rows & within) if (line_ends & rows & within).any() else 0)
     cut = data[end - 1] != ord("\n")  # the last row has no end
-    n_apart = _n_of_rows(characters, apart, width)
-    return (end, n_lines) if n_apart == width * (n_rows + cut) - cut else None
+    n_separators = _n_of_rows(characters, separators, width)
+    return (end, n_lines) if n_separators == width * (n_rows + cut) - cut else None
 
 
-def _n_of_rows(characters: npt.NDArray[np.uint8], apart: _Words, width: int) -> int:
+def _n_of_rows(characters: npt.NDArray[np.uint8], separators: _Words, width: int) -> int:
     """Count the ends of fields and lines; -1: one that would end a row of this width is no end of a line."""
     n = 0
-    for first in range(0, len(apart), _PIECE):
-        piece = apart[first : first + _PIECE].view(np.uint8)
+    for first in range(0, len(separators), _PIECE):
+        piece = separators[first : first + _PIECE].view(np.uint8)
         places = np.flatnonzero(np.unpackbits(piece, bitorder="little").view(np.bool_))
         last_of_rows = characters[first * _WORD :][places[width - 1 - n % width :: width]]
         if (last_of_rows != ord("\n")).any():

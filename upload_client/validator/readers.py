@@ -174,7 +174,7 @@ class ReaderWorkers:
         return _why_not_opened(self._have(order, f"reading it as {name}", read, by=by))
 
     def _have(
-        self, order: dict[str, Any], doing: str, read: Callable[[int, int], bytes], *, by: str = ""
+        self, order: dict[str, Any], action: str, read: Callable[[int, int], bytes], *, by: str = ""
     ) -> dict[str, Any]:
         with self._pool.places.place(self):
             process = self._take()
@@ -194,7 +194,7 @@ class ReaderWorkers:
                     process.wait(_END_SECONDS)
                 code = process.returncode
                 _end(process)
-                raise _why_it_died(code, doing, self._limits, by, too_late=too_late.is_set()) from None
+                raise _why_it_died(code, action, self._limits, by, too_late=too_late.is_set()) from None
             except BaseException:
                 _end(process)
                 raise
@@ -391,29 +391,29 @@ def _understood(line: bytes) -> dict[str, Any]:
 
 
 def _why_it_died(
-    code: int | None, doing: str, limits: Limits, by: str, *, too_late: bool
+    code: int | None, action: str, limits: Limits, by: str, *, too_late: bool
 ) -> Unreadable | Undecided:
     """The fault of a file whose reader has died; what kills others on this machine is not its fault.
 
     Args:
         code: how the process ended.
-        doing: what it was doing.
+        action: what it was doing.
         limits: its limits.
         by: what else than the file may be why it took so long; empty: nothing.
         too_late: it was killed because it took too long.
     """
     slow = ""
     if too_late:
-        slow = f"{doing} takes longer than {limits.wall_seconds:g} seconds"
+        slow = f"{action} takes longer than {limits.wall_seconds:g} seconds"
     elif code == -getattr(signal, "SIGXCPU", 0) != 0:
-        slow = f"{doing} takes more than {limits.cpu_seconds} seconds of computing"
+        slow = f"{action} takes more than {limits.cpu_seconds} seconds of computing"
     if slow:
         return Undecided(f"{slow}: {by} asks for too much") if by else Unreadable(slow)
     if code == -getattr(signal, "SIGKILL", 0) != 0:
         return Undecided(
-            f"{doing}: the process was killed; is there too little memory on the receiver's machine?"
+            f"{action}: the process was killed; is there too little memory on the receiver's machine?"
         )
-    return Unreadable(f"{doing} makes its reader break down")
+    return Unreadable(f"{action} makes its reader break down")
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

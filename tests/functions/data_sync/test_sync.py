@@ -29,7 +29,7 @@ from upload_client.functions.data_sync import sync as module
 from upload_client.functions.data_sync.local import SyncFailed, hold_lock
 from upload_client.functions.data_sync.paths import LocalPlace, S3Place
 from upload_client.transfer import download
-from upload_client.transfer.looking import look_at, remove_each
+from upload_client.transfer.bulk_requests import look_at, remove_each
 
 from .conftest import World
 

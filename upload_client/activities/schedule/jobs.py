@@ -31,12 +31,12 @@ from upload_client.support.password_command import password_from_command
 if TYPE_CHECKING:
     from upload_client.activities.schedule.document import Command, Deliver, Loaded, Read, Write
 
-__all__ = ["check_job", "load_ahead", "look_beside", "runner_of", "title_of"]
+__all__ = ["check_beside", "check_job", "load_ahead", "runner_of", "title_of"]
 
 _log = logging.getLogger(__name__)
 
 
-def look_beside(loaded: Loaded) -> None:
+def check_beside(loaded: Loaded) -> None:
     """Have Python look for modules beside the schedule's file as well, after all other places."""
     folder = str(loaded.folder)
     if folder not in sys.path:

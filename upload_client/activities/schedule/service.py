@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from upload_client.activities.errors import missing_extra
 from upload_client.activities.runner import describe, exit_code_of
-from upload_client.activities.schedule.jobs import load_ahead, look_beside, runner_of
+from upload_client.activities.schedule.jobs import check_beside, load_ahead, runner_of
 from upload_client.activities.schedule.store import Claimed, JobStore, Store, StoreUnreachable, open_engine
 from upload_client.activities.schedule.triggers import trigger_of
 from upload_client.core.exits import ExitCode
@@ -156,7 +156,7 @@ class Service:
             StoreUnreachable: it cannot be read or written.
             UsageError: the store cannot be used.
         """
-        look_beside(self._loaded)
+        check_beside(self._loaded)
         load_ahead(self._loaded)
         self.store.create()
         with self.store.errors("be taken up"):
@@ -502,7 +502,7 @@ def run_once(
         raise UsageError(
             f"there is no job {job!r} in {loaded.path}", hint=f"There are {', '.join(loaded.schedule.jobs)}."
         )
-    look_beside(loaded)
+    check_beside(loaded)
     zone = loaded.schedule.zone
     if run is None:
         run = datetime.fromtimestamp(int(clock.wall()), zone)

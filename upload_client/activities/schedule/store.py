@@ -451,7 +451,7 @@ class Store:
         return is_alive(holder, self._me, is_running, now - since)
 
     @contextmanager
-    def errors(self, doing: str) -> Iterator[None]:
+    def errors(self, action: str) -> Iterator[None]:
         """Raise what the database raises inside as `StoreUnreachable`, without statements and values."""
         try:
             yield
@@ -461,7 +461,7 @@ class Store:
             url = self.engine.url
             name = f" {url.database}" if url.get_backend_name() == "sqlite" and url.database else ""
             raise StoreUnreachable(
-                f"the store{name} cannot {doing}: {reason[0] if reason else error}"
+                f"the store{name} cannot {action}: {reason[0] if reason else error}"
             ) from error
 
 

@@ -17,8 +17,8 @@ from upload_client.expectations.packaging.promises import (
     Promise,
     Promised,
     TooLarge,
-    beside,
     bounded,
+    sibling,
     whole_number,
     wrong,
 )
@@ -98,11 +98,11 @@ def _of_crate(path: str, graph: list[Any], listing: Listing) -> Iterator[Promise
         if "File" not in (kinds if isinstance(kinds, list) else [kinds]):
             continue
         written = entity.get("@id")
-        file = beside(path, written, is_url=True)
+        file = sibling(path, written, is_url=True)
         if file is None or file == path:
             continue
         if "#" in str(written) and listing.find(file) is None:
-            whole = beside(path, str(written).partition("#")[0], is_url=True)  # it names a part of this
+            whole = sibling(path, str(written).partition("#")[0], is_url=True)  # it names a part of this
             if whole is not None:
                 yield Promise(whole)
         else:
@@ -117,7 +117,7 @@ def _of_package(path: str, resources: list[Any], listing: Listing) -> Iterator[P
         several = [named] if isinstance(named, str) else named
         if not isinstance(several, list):
             raise wrong("a path is neither a text nor a list")
-        files = [beside(path, one, is_url="://" in str(one)) for one in several]
+        files = [sibling(path, one, is_url="://" in str(one)) for one in several]
         size: int | None = None
         sums: tuple[tuple[str, bytes], ...] = ()
         # Of several files it is that of all together, and frictionless leaves out headers of the later ones.
@@ -131,7 +131,7 @@ def _of_package(path: str, resources: list[Any], listing: Listing) -> Iterator[P
         if not isinstance(more, list):
             raise wrong("its extrapaths are no list")
         for named in more:
-            file = beside(path, named, is_url="://" in str(named))
+            file = sibling(path, named, is_url="://" in str(named))
             if file is not None:
                 yield Promise(file)
 
@@ -157,6 +157,6 @@ def _of_croissant(path: str, distribution: list[Any]) -> Iterator[Promise]:
         kind = str(one.get("@type", ""))
         if not kind.endswith("FileObject") or "containedIn" in one or "contentUrl" not in one:
             continue  # a set of files, or a file in an archive
-        file = beside(path, one["contentUrl"], is_url=True)
+        file = sibling(path, one["contentUrl"], is_url=True)
         if file is not None:
             yield Promise(file, whole_number(one.get("contentSize")), _sums(one))

@@ -12,7 +12,7 @@ import re
 import struct
 from collections.abc import Iterator, Mapping
 
-from upload_client.expectations.packaging.promises import Listing, Promise, Promised, beside
+from upload_client.expectations.packaging.promises import Listing, Promise, Promised, sibling
 
 __all__ = ["is_named", "promised"]
 
@@ -31,8 +31,8 @@ _NRRD = {
     **dict.fromkeys(("uint64_t", "unsigned long long", "signed long long", "long long int"), 8),
 }
 _BRAIN = {"INT_16": 2, "UINT_16": 2, "INT_32": 4, "IEEE_FLOAT_32": 4}
-_BESIDE_ENVI = ("", ".img", ".dat", ".raw", ".bin", ".bsq", ".bil", ".bip", ".sli", ".envi")
-_BESIDE_ESRI = (".bil", ".bip", ".bsq", ".flt", ".dem")
+_ENVI_SUFFIXES = ("", ".img", ".dat", ".raw", ".bin", ".bsq", ".bil", ".bip", ".sli", ".envi")
+_ESRI_SUFFIXES = (".bil", ".bip", ".bsq", ".flt", ".dem")
 _IBD = re.compile(rb'accession="IMS:10000(90|91)"[^>]*?value="\s*([0-9A-Fa-f]{32}|[0-9A-Fa-f]{40})\s*"')
 _BRACES = re.compile(r"\{[^{}]*\}")
 _SUMS = {b"90": ("md5", 32), b"91": ("sha1", 40)}
@@ -110,14 +110,16 @@ def _of_hdr(path: str, data: bytes, listing: Listing) -> Promised | None:
         sides = [_number(found, key, 0) for key in ("samples", "lines", "bands")]
         is_packed = _number(found, "filecompression", 0)
         least = _number(found, "headeroffset", 0) + math.prod(sides) * (item or 0)
-        return _nearest("ENVI header", stem, _BESIDE_ENVI, 0 if is_packed or item is None else least, listing)
+        return _nearest(
+            "ENVI header", stem, _ENVI_SUFFIXES, 0 if is_packed or item is None else least, listing
+        )
     fields = {fields[0].lower(): fields[1] for line in text.splitlines() if len(fields := line.split()) > 1}
     if not {"nrows", "ncols"} <= fields.keys():
         return None
     bits = 32 if "cellsize" in fields and "nbits" not in fields else _number(fields, "nbits", 8)
     row = -(-_number(fields, "ncols", 0) * bits // 8)
     least = _number(fields, "skipbytes", 0) + _number(fields, "nrows", 0) * _number(fields, "nbands", 1) * row
-    return _nearest("ESRI header", stem, _BESIDE_ESRI, least, listing)
+    return _nearest("ESRI header", stem, _ESRI_SUFFIXES, least, listing)
 
 
 def _of_analyze(stem: str, data: bytes, listing: Listing) -> Promised | None:
@@ -153,7 +155,7 @@ def _of_meta_image(path: str, found: Mapping[str, str]) -> Promised | None:
     name = found.get("elementdatafile", "")
     if not name or name.upper() in ("LOCAL", "LIST") or "%" in name:
         return None
-    there = beside(path, name)
+    there = sibling(path, name)
     item = _MET.get(found.get("elementtype", "").upper().removeprefix("MET_"))
     sides = [int(n) for n in found.get("dimsize", "").split() if n.isascii() and n.isdigit()]
     if there is None:
@@ -172,7 +174,7 @@ def _of_nrrd(path: str, text: str) -> Promised | None:
     name = found.get("datafile", "")
     if not name or name.upper().startswith("LIST") or "%" in name:
         return None
-    there = beside(path, name)
+    there = sibling(path, name)
     item = _NRRD.get(found.get("type", "").lower())
     sides = [int(n) for n in found.get("sizes", "").split() if n.isascii() and n.isdigit()]
     if there is None:
@@ -189,7 +191,7 @@ def _of_brain_vision(path: str, text: str, listing: Listing) -> Promised | None:
     promises = []
     for key in ("datafile", "markerfile"):
         if name := found.get(key, "").replace("$b", stem):
-            there = beside(path, name)
+            there = sibling(path, name)
             if there is not None:
                 promises.append(Promise(there))
     if not promises or "datafile" not in found:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from xml.etree import ElementTree as ET
 
 from upload_client.core import digests
-from upload_client.expectations.packaging.promises import Listing, Promise, Promised, beside, bounded
+from upload_client.expectations.packaging.promises import Listing, Promise, Promised, bounded, sibling
 
 __all__ = ["is_meant", "is_named", "promised"]
 
@@ -89,7 +89,7 @@ def _files(path: str, root: ET.Element) -> Iterator[Promise]:
         file = _child(area, "File")
         if file is None or not _name(area).startswith("File_Area"):
             continue
-        place = beside(path, _text_of(file, "file_name"))
+        place = sibling(path, _text_of(file, "file_name"))
         assert place is not None
         md5 = _text_of(file, "md5_checksum")
         sums = () if md5 is None else (("md5", digests.parse("md5", md5)),)

@@ -15,8 +15,8 @@ __all__ = [
     "Promise",
     "Promised",
     "TooLarge",
-    "beside",
     "bounded",
+    "sibling",
     "whole_number",
     "wrong",
 ]
@@ -135,7 +135,7 @@ class Listing(Protocol):
         """Take note of what a manifest says of a file whose content nobody can tell here, or not yet."""
 
 
-def beside(manifest: str, name: Any, *, is_url: bool = False) -> str | None:  # noqa: ANN401 — from a manifest
+def sibling(manifest: str, name: Any, *, is_url: bool = False) -> str | None:  # noqa: ANN401 — from a manifest
     """The path of a file that a manifest names; None: it is not in the delivery, but elsewhere.
 
     Args:

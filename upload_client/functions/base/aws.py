@@ -66,7 +66,7 @@ def _session(region: str | None, _: frozenset[tuple[str, str]]) -> boto3.Session
 
 
 @contextmanager
-def service_errors(doing: str) -> Iterator[None]:
+def service_errors(action: str) -> Iterator[None]:
     """Put what boto3 raises into words that repeat no secret.
 
     Raises:
@@ -80,11 +80,11 @@ def service_errors(doing: str) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, botocore.exceptions.ParamValidationError):
             mistakes = "; ".join(_mistakes(str(error.kwargs.get("report", ""))))
-            raise InvalidRequest(for_log(f"this is not as {doing} takes it: {mistakes}", 1000)) from None
+            raise InvalidRequest(for_log(f"this is not as {action} takes it: {mistakes}", 1000)) from None
         if (trouble := trouble_of(error)) is None:
             raise
         code = f" ({trouble.code})" if trouble.code else ""
-        raise ServiceError(f"{doing}: {for_log(trouble.message, 500)}{code}", trouble.code) from None
+        raise ServiceError(f"{action}: {for_log(trouble.message, 500)}{code}", trouble.code) from None
 
 
 def _mistakes(report: str) -> Iterator[str]:

@@ -27,7 +27,7 @@ from upload_client.s3.bucket import (
 )
 from upload_client.transfer.download import part_size_of, read_etag
 
-__all__ = ["Comparing", "Item", "abreast", "begun_early"]
+__all__ = ["Comparing", "Item", "begun_early", "in_parallel"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -198,7 +198,7 @@ def begun_early(found: Iterator[T]) -> Generator[T]:
     return early
 
 
-def abreast(act: Callable[[T], R], items: Sequence[T], n: int = _ASKED) -> Iterator[R]:
+def in_parallel(act: Callable[[T], R], items: Sequence[T], n: int = _ASKED) -> Iterator[R]:
     """Do something with each, some at a time."""
     if len(items) <= 1:
         yield from map(act, items)

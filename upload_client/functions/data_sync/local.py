@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from upload_client.core import checksums
-from upload_client.core.ours import LEFT_OVER
+from upload_client.core.own_files import LEFT_OVER
 from upload_client.core.text import for_terminal
 from upload_client.core.uploads import settled_mtime
 from upload_client.errors import DeliveryError

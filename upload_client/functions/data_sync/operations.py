@@ -20,7 +20,7 @@ from upload_client.core.paths import check_relpath
 from upload_client.core.text import for_terminal
 from upload_client.errors import UsageError
 from upload_client.functions.base.handler import LambdaHandler
-from upload_client.functions.data_sync.comparing import abreast
+from upload_client.functions.data_sync.comparing import in_parallel
 from upload_client.functions.data_sync.json_files import put_json, read_json
 from upload_client.functions.data_sync.models import (
     BatchDataSyncRequest,
@@ -255,7 +255,7 @@ class PrepareBatchDataSyncHandler(LambdaHandler[PrepareBatchDataSyncRequest, Pre
             put_json(place, pieces.json(batch))
             return BatchDataSyncRequest(requests=place.uri)
 
-        return PrepareBatchDataSyncResponse(requests=list(abreast(write, list(enumerate(ordered)))))
+        return PrepareBatchDataSyncResponse(requests=list(in_parallel(write, list(enumerate(ordered)))))
 
     @classmethod
     def build_node_batches(cls, nodes: Sequence[NODE], batch_size_bytes_limit: int) -> list[list[NODE]]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from upload_client.core.data_sync import Facts
-from upload_client.core.ours import is_left_over
+from upload_client.core.own_files import is_left_over
 from upload_client.errors import UsageError
 from upload_client.functions.data_sync.access import client, open_bucket
 from upload_client.s3.bucket import Bucket, repeat_while_lost

@@ -33,7 +33,7 @@ from upload_client.s3.bucket import (
     repeat_while_lost,
     store_errors,
 )
-from upload_client.transfer.looking import remove_each
+from upload_client.transfer.bulk_requests import remove_each
 
 __all__ = ["delete_objects", "delete_on", "remove_extra", "remove_source"]
 

@@ -21,7 +21,7 @@ from upload_client.functions.data_sync.local import local_path
 from upload_client.functions.data_sync.paths import LocalPlace, Place, S3Place, head_s3, list_s3, walk_local
 from upload_client.functions.data_sync.run import FEW, Plan, SyncRun, name_of
 from upload_client.s3.bucket import Bucket, repeat_while_lost
-from upload_client.transfer.looking import look_at
+from upload_client.transfer.bulk_requests import look_at
 
 __all__ = ["FACTS", "bucket_of", "facts_of", "files_of", "find_source", "packed", "there_at", "unpacked"]
 

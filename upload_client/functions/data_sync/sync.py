@@ -17,9 +17,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
 from upload_client.core.data_sync import Facts, Tree
-from upload_client.functions.data_sync.apart import may_be_one, refuse_nesting, refuse_one_place
 from upload_client.functions.data_sync.local import SyncFailed, hold_lock, local_path
 from upload_client.functions.data_sync.models import DataSyncRequest
+from upload_client.functions.data_sync.overlap import may_be_one, refuse_nesting, refuse_one_place
 from upload_client.functions.data_sync.paths import LocalPlace, Place, S3Place
 from upload_client.functions.data_sync.plan import (
     SKEW,

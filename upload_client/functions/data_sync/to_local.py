@@ -10,7 +10,7 @@ import errno
 import os
 
 from upload_client.errors import UsageError
-from upload_client.functions.data_sync.comparing import Item, abreast
+from upload_client.functions.data_sync.comparing import Item, in_parallel
 from upload_client.functions.data_sync.local import (
     Confirmed,
     check_room,
@@ -98,7 +98,7 @@ def copy_files(
 
     confirmed: dict[str, Confirmed] = {}
     failures: list[tuple[str, str]] = []
-    for item, came in abreast(copy, plan.send, 8):
+    for item, came in in_parallel(copy, plan.send, 8):
         if isinstance(came, str):
             failures.append((item.path, came))
         else:

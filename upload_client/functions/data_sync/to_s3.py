@@ -17,17 +17,17 @@ from typing import Any, Final, NamedTuple
 from upload_client.core import checksums
 from upload_client.core.data_sync import is_marker, md5_of
 from upload_client.functions.data_sync.access import who
-from upload_client.functions.data_sync.apart import same_store
 from upload_client.functions.data_sync.comparing import Item
 from upload_client.functions.data_sync.local import Confirmed, SyncFailed, check_room, local_path
+from upload_client.functions.data_sync.overlap import same_store
 from upload_client.functions.data_sync.paths import Place, S3Place
 from upload_client.functions.data_sync.run import Plan, SyncRun, name_of
 from upload_client.s3.bucket import Bucket, StoreError, repeat_while_lost, store_errors
 from upload_client.s3.unfinished import unfinished_uploads
 from upload_client.transfer import DataRoot, TransferTask, send_files
+from upload_client.transfer.bulk_requests import look_at
 from upload_client.transfer.download import FetchTask, fetch_files
 from upload_client.transfer.engine import DEFAULT_THRESHOLD
-from upload_client.transfer.looking import look_at
 
 __all__ = ["send_to_s3"]
 

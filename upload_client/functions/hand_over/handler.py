@@ -29,9 +29,9 @@ from upload_client.functions.errors import InvalidRequest
 from upload_client.functions.hand_over.work import (
     HandOverRefused,
     Job,
-    check_apart,
     check_archive,
     check_landing,
+    check_no_overlap,
     check_receipt,
     check_same_archive,
     hand_over,
@@ -60,7 +60,7 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,6
 Topic = Annotated[str | None, BeforeValidator(lambda given: None if given in ("", "none") else given)]
 """An ARN; empty or ``none`` is none, for templates that cannot leave it out."""
 
-_MOST_BESIDE: Final = 1000
+_MOST_OTHERS: Final = 1000
 _MOST_FILES: Final = 1_000_000
 """Files that a function of 15 minutes can prove, with a HEAD each."""
 
@@ -176,11 +176,11 @@ class HandOverHandler(LambdaHandler[HandOverRequest, HandOverResponse]):
         if known is not None and (known.receipt, known.receipt_sha256) == (key, sha256):
             check_same_archive(known, archive)
             return HandOverResponse(record=known.as_json(), did_nothing=True)
-        beside = check_landing(landing, files)
-        check_apart(landing, archive, files)
-        if len(beside) > _MOST_BESIDE:
+        others = check_landing(landing, files)
+        check_no_overlap(landing, archive, files)
+        if len(others) > _MOST_OTHERS:
             raise HandOverRefused(
-                f"{len(beside):,} objects in {landing} are not of this delivery: too many to leave out",
+                f"{len(others):,} objects in {landing} are not of this delivery: too many to leave out",
                 hint="Hand it over in one process: upload-client receiver hand-over.",
             )
         check_receipt(control, landing, layout, head, sha256, recorder(settings))
@@ -189,7 +189,7 @@ class HandOverHandler(LambdaHandler[HandOverRequest, HandOverResponse]):
             PrepareBatchDataSyncRequest(
                 source_path=f"s3://{landing.name}/{landing.prefix}",
                 destination_path=f"s3://{archive.name}/{archive.prefix}",
-                filter_config=DataSyncFilterConfig(exclude=[re.escape(path) for path in beside]),
+                filter_config=DataSyncFilterConfig(exclude=[re.escape(path) for path in others]),
                 delete=False,
                 batch_size_bytes_limit=request.batch_size_bytes_limit,
                 batch_size_objects_limit=request.batch_size_objects_limit,

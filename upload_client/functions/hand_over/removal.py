@@ -185,7 +185,7 @@ def remove_named(landing: Bucket, files: Sequence[NamedFile], check_held: Callab
         StoreError: something could not be listed or deleted.
     """
     from upload_client.functions.data_sync.removal import delete_on  # noqa: PLC0415 - with what it stands on
-    from upload_client.transfer.looking import remove_each  # noqa: PLC0415 - likewise
+    from upload_client.transfer.bulk_requests import remove_each  # noqa: PLC0415 - likewise
 
     listed = {info.key: info.etag for info in repeat_while_lost(lambda: list(landing.list()))}
 

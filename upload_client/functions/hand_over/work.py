@@ -66,15 +66,15 @@ from upload_client.s3.trouble import trouble_of
 from upload_client.support import failpoints
 from upload_client.support.clock import SYSTEM, Clock
 from upload_client.transfer import DataRoot, TransferTask, send_files
-from upload_client.transfer.looking import look_at
+from upload_client.transfer.bulk_requests import look_at
 
 __all__ = [
     "HandOverRefused",
     "HandedOver",
     "Job",
-    "check_apart",
     "check_archive",
     "check_landing",
+    "check_no_overlap",
     "check_receipt",
     "check_same_archive",
     "hand_over",
@@ -188,7 +188,7 @@ class _Work:
         before = record
         if record is None:
             check_landing(job.landing, files)
-            check_apart(job.landing, self._archive, files)
+            check_no_overlap(job.landing, self._archive, files)
             self._report(f"landing has the {len(files):,} files of the receipt, unchanged")
             check_receipt(job.control, job.landing, job.layout, head, sha256, job.recorder, job.clock)
             self._report("each of them was called valid by a validator")
@@ -443,7 +443,7 @@ def check_landing(landing: Bucket, files: list[NamedFile]) -> list[str]:
     return list(listed)
 
 
-def check_apart(landing: Bucket, archive: Bucket, files: Sequence[NamedFile]) -> None:
+def check_no_overlap(landing: Bucket, archive: Bucket, files: Sequence[NamedFile]) -> None:
     """Refuse an archive that is landing by another name, such as that of an access point.
 
     All would be there already, and be removed with landing. Only where the first file is the very same object
@@ -453,7 +453,7 @@ def check_apart(landing: Bucket, archive: Bucket, files: Sequence[NamedFile]) ->
         UsageError: they may be one place.
         StoreError: a bucket refuses.
     """
-    from upload_client.functions.data_sync.apart import are_one_place  # noqa: PLC0415 - with what it stands on
+    from upload_client.functions.data_sync.overlap import are_one_place  # noqa: PLC0415 - with what it stands on
 
     for path in [each.path for each in files[:1]]:
         # Landing twice: it may be written anew, with the same content, while this looks.

@@ -180,7 +180,7 @@ class _Way:
         self._n_failed = 0  # in a row
         self._not_before = 0.0
         self._unlocked = False
-        self._turn = FileLock(folder.with_name(f"{folder.name}.{name}.lock"), timeout=0)
+        self._lock_file = FileLock(folder.with_name(f"{folder.name}.{name}.lock"), timeout=0)
         self._wake = threading.Event()
         self._stopping = False
         self._thread = threading.Thread(target=self._work, name=f"outcomes by {name}", daemon=True)
@@ -212,12 +212,12 @@ class _Way:
                 self._wake.wait(due)
                 self._wake.clear()
         finally:
-            self._turn.release()
+            self._lock_file.release()
 
     def _pass(self) -> float:
         """Try all that is due, until several in a row were not taken; seconds until the next look."""
         soonest = _OTHERS
-        if not self._has_turn():
+        if not self._has_lock():
             return soonest
         # Those that were tried least come first: what nobody will ever take stands in no other's way.
         for path in sorted(self._waiting(), key=lambda path: self._tries.get(path, (0, 0.0))):
@@ -232,11 +232,11 @@ class _Way:
                     break  # the next process tells the rest
         return soonest
 
-    def _has_turn(self) -> bool:
+    def _has_lock(self) -> bool:
         """Whether this process tells what waits; of several with one folder one does, while it lives."""
         try:
-            if not self._turn.is_locked:
-                self._turn.acquire()
+            if not self._lock_file.is_locked:
+                self._lock_file.acquire()
         except Timeout:
             return False
         except (OSError, NotImplementedError) as error:

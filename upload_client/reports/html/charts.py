@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Callable, Mapping, Sequence
 
-from upload_client.core.timeline import Stretch, Timeline
+from upload_client.core.timeline import Interval, Timeline
 from upload_client.core.times import timestamp
 
 __all__ = ["chart", "clock", "share", "swatch", "widths"]
@@ -42,34 +42,34 @@ def swatch(name: str) -> str:
 
 
 def widths(time: Timeline) -> str:
-    """Style rules for the widths of the stretches: they share the room by their lengths."""
-    return "".join(f".s{n}{{flex-grow:{len(stretch)}}}" for n, stretch in enumerate(time.stretches))
+    """Style rules for the widths of the intervals: they share the room by their lengths."""
+    return "".join(f".s{n}{{flex-grow:{len(interval)}}}" for n, interval in enumerate(time.intervals))
 
 
 def chart(
     time: Timeline,
-    layers: Sequence[tuple[str, Callable[[Stretch], Sequence[int]]]],
+    layers: Sequence[tuple[str, Callable[[Interval], Sequence[int]]]],
     *,
     label: str,
     scale: Callable[[float], str],
-    tip: Callable[[Stretch, int], str],
+    tip: Callable[[Interval, int], str],
 ) -> str:
-    """Bars over time, one svg for each stretch.
+    """Bars over time, one svg for each interval.
 
     Args:
         time: the steps.
-        layers: what is stacked: a class ``f-{name}``, and the heights in a stretch; the first at the bottom.
+        layers: what is stacked: a class ``f-{name}``, and the heights in a interval; the first at the bottom.
         label: what it says, for whoever cannot see it.
         scale: a height in words.
         tip: a step in words.
     """
     highest = max(
-        (sum(column) for stretch in time.stretches for column in _columns(stretch, layers)), default=0
+        (sum(column) for interval in time.intervals for column in _columns(interval, layers)), default=0
     )
     plots, times = [], []
-    for number, stretch in enumerate(time.stretches):
+    for number, interval in enumerate(time.intervals):
         bars = []
-        for n, column in enumerate(_columns(stretch, layers)):
+        for n, column in enumerate(_columns(interval, layers)):
             if not any(column):
                 continue
             y, rects = float(_HEIGHT), []
@@ -78,15 +78,15 @@ def chart(
                 y -= height
                 place = f'x="{n + 0.08:.2f}" y="{y:.2f}" width=".84" height="{height:.2f}"'
                 rects.append(f'<rect class="f-{name}" {place}/>')
-            bars.append(f"<g><title>{html.escape(tip(stretch, n))}</title>{''.join(rects)}</g>")
+            bars.append(f"<g><title>{html.escape(tip(interval, n))}</title>{''.join(rects)}</g>")
         plots.append(
-            f'<svg class="s{number}" viewBox="0 0 {len(stretch)} {_HEIGHT}" preserveAspectRatio="none"'
+            f'<svg class="s{number}" viewBox="0 0 {len(interval)} {_HEIGHT}" preserveAspectRatio="none"'
             f' aria-hidden="true">{"".join(bars)}</svg>'
         )
         shown = 19 if time.step < 60 else 16  # seconds where they matter
-        first = clock(stretch.start)[:shown]
-        last = clock(stretch.start + len(stretch) * time.step)[:shown]
-        ends = f"<i>{last[11:]}</i>" if number == len(time.stretches) - 1 else ""
+        first = clock(interval.start)[:shown]
+        last = clock(interval.start + len(interval) * time.step)[:shown]
+        ends = f"<i>{last[11:]}</i>" if number == len(time.intervals) - 1 else ""
         times.append(f'<span class="s{number}"><i>{first}</i>{ends}</span>')
     return (
         f'<div class="chart" role="img" aria-label="{html.escape(label)}">'
@@ -102,6 +102,6 @@ def clock(seconds: float) -> str:
 
 
 def _columns(
-    stretch: Stretch, layers: Sequence[tuple[str, Callable[[Stretch], Sequence[int]]]]
+    interval: Interval, layers: Sequence[tuple[str, Callable[[Interval], Sequence[int]]]]
 ) -> list[tuple[int, ...]]:
-    return list(zip(*(values(stretch) for _, values in layers), strict=True))
+    return list(zip(*(values(interval) for _, values in layers), strict=True))

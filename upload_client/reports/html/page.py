@@ -20,11 +20,11 @@ from typing import Any
 from upload_client.core.files import TYPE_NAMES, State
 from upload_client.core.history import DeliveryHistory, Life
 from upload_client.core.observed import SEEN_STATES, FileState, SeenState
-from upload_client.core.ours import PAGE_MARK
+from upload_client.core.own_files import PAGE_MARK
 from upload_client.core.records import Init
 from upload_client.core.status import DeliveryStatus, Phase
 from upload_client.core.text import for_log, for_terminal
-from upload_client.core.timeline import Stretch, Timeline, timeline
+from upload_client.core.timeline import Interval, Timeline, timeline
 from upload_client.core.times import milliseconds
 from upload_client.reports.html.charts import chart, clock, share, swatch, widths
 from upload_client.support import figures
@@ -189,11 +189,11 @@ def _figures(status: DeliveryStatus, time: Timeline) -> Iterator[str]:
         ),
         ("Delivered", figures.size(landed), "in the bucket, checksum confirmed"),
     ]
-    if time.stretches:
-        first, last = time.stretches[0], time.stretches[-1]
+    if time.intervals:
+        first, last = time.intervals[0], time.intervals[-1]
         span = last.start + len(last) * time.step - first.start
-        pauses = "without long pauses" if len(time.stretches) > 1 else f"from {clock(first.start)}"
-        took = time.active if len(time.stretches) > 1 else span
+        pauses = "without long pauses" if len(time.intervals) > 1 else f"from {clock(first.start)}"
+        took = time.active if len(time.intervals) > 1 else span
         shown.append(("Took", figures.duration(took), pauses))
         # Below some seconds a rate says nothing.
         if time.active >= 1:
@@ -226,20 +226,20 @@ def _todo(status: DeliveryStatus) -> Iterator[str]:
 
 def _timeline(time: Timeline) -> Iterator[str]:
     yield '<section aria-labelledby="h-time"><h2 id="h-time">Over time</h2>\n'
-    if not time.stretches:
+    if not time.intervals:
         yield "<p>Nothing was sent so far.</p></section>\n"
         return
     step = _span(time.step)
-    highest = max(max(stretch.sent_bytes) for stretch in time.stretches) / time.step
-    judged = max(max(map(sum, zip(s.valid, s.invalid, strict=True))) for s in time.stretches)
-    pauses = "" if len(time.stretches) == 1 else " Long pauses are left out."
+    highest = max(max(interval.sent_bytes) for interval in time.intervals) / time.step
+    judged = max(max(map(sum, zip(s.valid, s.invalid, strict=True))) for s in time.intervals)
+    pauses = "" if len(time.intervals) == 1 else " Long pauses are left out."
     yield (
         f"<h3>Throughput</h3><p class='small soft'>Each bar is {step}; a file counts when all of it had"
         f" arrived.{pauses}</p>"
     )
     yield chart(
         time,
-        [("sent", lambda stretch: stretch.sent_bytes)],
+        [("sent", lambda interval: interval.sent_bytes)],
         label=f"Throughput over time, at most {figures.size(highest)} a second; figures are below",
         scale=lambda n_bytes: f"{figures.size(n_bytes / time.step)}/s",
         tip=lambda s, n: (
@@ -252,7 +252,7 @@ def _timeline(time: Timeline) -> Iterator[str]:
     )
     yield chart(
         time,
-        [("invalid", lambda stretch: stretch.invalid), ("valid", lambda stretch: stretch.valid)],
+        [("invalid", lambda interval: interval.invalid), ("valid", lambda interval: interval.valid)],
         label=f"Verdicts over time, at most {judged:,} in {step}; figures are below",
         scale=lambda n: f"{n:,.0f}" if n >= 1 or not n else "",
         tip=lambda s, n: f"{clock(s.start + n * time.step)}: {s.valid[n]:,} valid, {s.invalid[n]:,} invalid",
@@ -264,19 +264,19 @@ def _timeline(time: Timeline) -> Iterator[str]:
         '<th scope="col" class="number">Bytes</th><th scope="col" class="number">Valid</th>'
         '<th scope="col" class="number">Invalid</th></tr></thead><tbody>'
     )
-    for stretch in time.stretches:
-        for n in range(len(stretch)):
-            if stretch.sent[n] or stretch.valid[n] or stretch.invalid[n]:
-                yield _step_row(stretch, n, time.step)
+    for interval in time.intervals:
+        for n in range(len(interval)):
+            if interval.sent[n] or interval.valid[n] or interval.invalid[n]:
+                yield _step_row(interval, n, time.step)
     yield "</tbody></table></div></details></section>\n"
 
 
-def _step_row(stretch: Stretch, n: int, step: int) -> str:
+def _step_row(interval: Interval, n: int, step: int) -> str:
     return (
-        f'<tr><td class="when">{clock(stretch.start + n * step)}</td>'
-        f'<td class="number">{stretch.sent[n]:,}</td>'
-        f'<td class="number">{figures.size(stretch.sent_bytes[n])}</td>'
-        f'<td class="number">{stretch.valid[n]:,}</td><td class="number">{stretch.invalid[n]:,}</td></tr>'
+        f'<tr><td class="when">{clock(interval.start + n * step)}</td>'
+        f'<td class="number">{interval.sent[n]:,}</td>'
+        f'<td class="number">{figures.size(interval.sent_bytes[n])}</td>'
+        f'<td class="number">{interval.valid[n]:,}</td><td class="number">{interval.invalid[n]:,}</td></tr>'
     )
 
 

@@ -7,14 +7,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from upload_client.core.codes import FileCode, code_of_errno
-from upload_client.core.synchrony import Act, beside
+from upload_client.core.synchrony import Act, name_aside
 from upload_client.synchrony.books import UNKNOWN, Row, dump, moment
 from upload_client.synchrony.folder import Changed, Here, write_whole
 from upload_client.synchrony.remote import Done, Fetch, Remove, Send, set_aside
 from upload_client.synchrony.state import SENDING, Failure, Offer, Result, SyncState
 from upload_client.synchrony.tables import write_down_sometimes
 
-__all__ = ["delete_here", "delete_there", "download", "put_beside", "upload"]
+__all__ = ["delete_here", "delete_there", "download", "set_aside_theirs", "upload"]
 
 
 def upload(state: SyncState, offers: Sequence[Offer], result: Result) -> None:
@@ -124,7 +124,7 @@ def _placed(
     return False
 
 
-def put_beside(state: SyncState, offers: Sequence[Offer], result: Result) -> None:
+def set_aside_theirs(state: SyncState, offers: Sequence[Offer], result: Result) -> None:
     """Fetch files under names beside those here, and share them under these, too."""
     if not offers:
         return
@@ -132,7 +132,7 @@ def put_beside(state: SyncState, offers: Sequence[Offer], result: Result) -> Non
     placed: list[tuple[str, str]] = []
     for one, offer, whole in _fetched(state, offers, Act.SET_ASIDE, result):
         by = "" if offer.by == UNKNOWN else offer.by
-        side = beside(offer.path, by or "theirs", offer.when, lambda path: path.casefold() in folded)
+        side = name_aside(offer.path, by or "theirs", offer.when, lambda path: path.casefold() in folded)
         folded.add(side.casefold())
         inner = Result([], [], {})
         if _placed(state, side, whole, None, one, Act.SET_ASIDE, inner):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from upload_client.core.attestation import Envelope, Signature, Statement, encode_envelope, encode_statement
-from upload_client.core.ours import (
+from upload_client.core.own_files import (
     LOOKED_AT,
     PAGE_MARK,
     PARQUET_MARK,

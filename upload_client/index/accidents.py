@@ -17,7 +17,7 @@ from upload_client.core.accidents import (
     still_growing,
 )
 from upload_client.index.files import RECENT, Files
-from upload_client.index.recognising import near_folders
+from upload_client.index.own_files import near_folders
 from upload_client.support.file_names import on_disk
 
 __all__ = ["Recent", "growing", "notice"]

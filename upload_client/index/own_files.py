@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from typing import Final
 
-from upload_client.core.ours import Kind, is_time_stamp, whose
+from upload_client.core.own_files import Kind, is_time_stamp, whose
 from upload_client.support.atomic import ends_of
 from upload_client.support.file_names import from_disk
 
@@ -51,7 +51,7 @@ class Recogniser:
 
     def __init__(self, root: str, used: Iterable[str] = ()) -> None:
         self._near = near_folders(root)
-        self._beside = frozenset(_inside(root, used)) - self._near
+        self._with_used = frozenset(_inside(root, used)) - self._near
         self._n = [0, 0]  # files looked into for their suffix alone: elsewhere, and where people work
 
     def __call__(self, relpath: str, path: str) -> str | None:
@@ -65,7 +65,7 @@ class Recogniser:
         lower = name.lower()
         near = folder in self._near
         if MARK not in lower and not lower.endswith(".toml"):
-            here = near or folder in self._beside
+            here = near or folder in self._with_used
             if not lower.endswith(_SUFFIXES if here else ".log") or self._n[here] >= _MANY:
                 return None
             self._n[here] += 1
