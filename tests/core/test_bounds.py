@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from core.test_history import AS_ANNOUNCED, CRC, ETAG, LATER, T, client, said, sent, validator
 
-from upload_client.core import columns
+from upload_client.core import columns, history_rows
 from upload_client.core import history as module
 from upload_client.core.columns import TextColumn
 from upload_client.core.few import MAX_NAMED, Few
@@ -23,8 +23,8 @@ def history() -> DeliveryHistory:
 
 @pytest.fixture
 def _little_room(monkeypatch):
-    monkeypatch.setattr(module, "MAX_EARLY", 10_000)
-    monkeypatch.setattr(module, "_ROOM", 2_500)
+    monkeypatch.setattr(history_rows, "MAX_EARLY", 10_000)
+    monkeypatch.setattr(history_rows, "_ROOM", 2_500)
 
 
 def kept(history: DeliveryHistory) -> int:
@@ -80,7 +80,7 @@ def test_a_verdict_for_which_there_is_no_room_takes_the_place_of_none(history):
 
 
 def test_only_so_many_files_are_taken_in_beside_the_known_ones(history, monkeypatch):
-    monkeypatch.setattr(module, "MAX_OTHERS", 3)
+    monkeypatch.setattr(history_rows, "MAX_OTHERS", 3)
     history.add_client(client(*[sent(f"b{n}", f"1-{n}") for n in range(5)], sent("a", "1-9")))
     assert [history.row(f"b{n}") for n in range(5)] == [1, 2, 3, None, None]
     assert history.latest("a") is not None
@@ -90,8 +90,8 @@ def test_only_so_many_files_are_taken_in_beside_the_known_ones(history, monkeypa
 
 
 def test_only_so_many_files_that_were_given_up_are_named_and_the_later_ones_shortly(history, monkeypatch):
-    monkeypatch.setattr(module, "MAX_FAILED", 3)
-    monkeypatch.setattr(module, "MAX_WHOLE", 1)
+    monkeypatch.setattr(history_rows, "MAX_FAILED", 3)
+    monkeypatch.setattr(history_rows, "MAX_WHOLE", 1)
     history.add_client(client(*[Failed(T, f"b{n}", "x" * 500, 0) for n in range(5)]))
     assert [(path, len(f.error)) for path, f in history.failed.items()] == [
         ("b0", 500),

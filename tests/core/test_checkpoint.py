@@ -14,7 +14,8 @@ from made_up import examples
 from upload_client.core import checkpoint as module
 from upload_client.core.checkpoint import BadCheckpoint, Checkpoint, decode_checkpoint, encode_checkpoint
 from upload_client.core.columns import PathRows
-from upload_client.core.history import PACKED, DeliveryHistory
+from upload_client.core.history import DeliveryHistory
+from upload_client.core.history_rows import PACKED
 from upload_client.core.record_encoding import encode
 from upload_client.core.records import (
     Crash,
@@ -178,7 +179,7 @@ def test_it_is_unpacked_in_pieces_of_any_size(piece, monkeypatch):
 )
 @pytest.mark.parametrize("others", ["", "x", "xy"])
 def test_files_are_found_whatever_the_index_was_and_is(before, after, others, monkeypatch):
-    monkeypatch.setattr("upload_client.core.history._GROWTH", 2)
+    monkeypatch.setattr("upload_client.core.history_rows.GROWTH", 2)
     sent = [Transferred(T, path, Upload(1, n, 9, CRC, "odd"), 0) for n, path in enumerate([*before, *others])]
     history, expected = (
         DeliveryHistory(PathRows(list(index))) if index else DeliveryHistory() for index in (before, after)

@@ -9,7 +9,8 @@ import pytest
 
 from upload_client.core.checkpoint import BadCheckpoint, Checkpoint, decode_checkpoint, encode_checkpoint
 from upload_client.core.columns import TimeColumn
-from upload_client.core.history import PACKED, DeliveryHistory
+from upload_client.core.history import DeliveryHistory
+from upload_client.core.history_rows import PACKED
 from upload_client.core.records import Failed, Found, SegmentHeader, Transferred, Verdict
 from upload_client.core.segments import LogChain, Records, Segment
 from upload_client.core.times import milliseconds

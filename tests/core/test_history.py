@@ -485,7 +485,7 @@ def test_announcements_read_together_are_folded_as_one_by_one(before, together, 
 
 
 def test_no_more_files_are_taken_in_together_than_one_by_one(monkeypatch):
-    monkeypatch.setattr("upload_client.core.history.MAX_OTHERS", 3)
+    monkeypatch.setattr("upload_client.core.history_rows.MAX_OTHERS", 3)
     lines = [encode(sent(path, f"1-{n}")) for n, path in enumerate("abcd")]
     history = DeliveryHistory()
     history.add_client(decode_segment(encode_segment(client().header, lines), writer="client"))

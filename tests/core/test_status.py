@@ -10,6 +10,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from upload_client.core.closing import Closed
+from upload_client.core.delivery_status import (
+    DeliveryStatus,
+    Evidence,
+    LockSeen,
+    Phase,
+    ReceiptSeen,
+    as_json,
+    as_moment,
+)
 from upload_client.core.hand_over import HandOver
 from upload_client.core.history import DeliveryHistory
 from upload_client.core.lease import LockBody
@@ -28,17 +37,7 @@ from upload_client.core.records import (
     Verdict,
 )
 from upload_client.core.segments import Records, Segment
-from upload_client.core.status import (
-    DeliveryStatus,
-    Evidence,
-    LockSeen,
-    Phase,
-    ReceiptSeen,
-    as_json,
-    as_moment,
-    status_of,
-    with_landing,
-)
+from upload_client.core.status import status_of, with_landing
 from upload_client.core.times import milliseconds, timestamp
 from upload_client.core.uploads import Upload, parse_upload_id
 

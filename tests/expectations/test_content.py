@@ -507,11 +507,11 @@ def test_all_that_judges_is_in_the_zip_for_lambda():
 
 
 def test_what_is_read_in_many_pieces_is_the_same_as_in_one(judge, monkeypatch):
-    from upload_client.expectations.formats import arrays, asdf, fits, tables
+    from upload_client.expectations.formats import arrays, asdf, fits
 
     for module in (arrays, asdf, fits):
         monkeypatch.setattr(module, "_PIECE", 64)
-    monkeypatch.setattr(tables, "_BATCH_ROWS", 3)
+    monkeypatch.setattr("upload_client.expectations.formats.parquet._BATCH_ROWS", 3)
     n = 100
     values = np.arange(n, dtype="f8")
     unit = io_fits.BinTableHDU.from_columns(

@@ -19,7 +19,8 @@ from upload_client.expectations.values import UNROUNDED, ValueJudge
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
 fits = pytest.importorskip("astropy.io.fits")
-tables = pytest.importorskip("upload_client.expectations.formats.tables")
+arrow_arrays = pytest.importorskip("upload_client.expectations.formats.arrow_arrays")
+text_values = pytest.importorskip("upload_client.expectations.formats.text_values")
 
 THIS_CENTURY = {"min": dt.date(1900, 1, 1), "max": dt.date(2100, 1, 1)}
 
@@ -345,9 +346,9 @@ def _is_unique(texts: list[str]) -> tuple[bool, str]:
     )
     for first in range(0, len(texts), 5):
         piece = pa.array(texts[first : first + 5])
-        numbers = tables._read(piece, "number")
-        keys = tables._keys_of_texts(piece, tables.as_numpy(numbers)[0])
-        judge.feed(*tables._exactly(piece, numbers, column), first, keys)
+        numbers = text_values._read(piece, "number")
+        keys = text_values._keys_of_texts(piece, arrow_arrays.as_numpy(numbers)[0])
+        judge.feed(*text_values._exactly(piece, numbers, column), first, keys)
     findings = Findings()
     judge.close(findings)
     return not findings.n, str(findings)
@@ -356,7 +357,7 @@ def _is_unique(texts: list[str]) -> tuple[bool, str]:
 @given(st.lists(NUMBERS, min_size=1, max_size=12))
 def test_texts_of_numbers_are_unique_where_the_numbers_are(texts):
     """However they are spelled, in whatever piece, and whatever floating-point number they would become."""
-    texts = [text for text in texts if tables._read(pa.array([text]), "number") is not None]
+    texts = [text for text in texts if text_values._read(pa.array([text]), "number") is not None]
     for some in (texts, list({_same_number(text): text for text in texts}.values())):
         n_twice = len(some) - len({_same_number(text) for text in some})
         is_unique, said = _is_unique(some)
@@ -386,7 +387,7 @@ def test_texts_of_numbers_are_unique_where_the_numbers_are(texts):
 )
 def test_two_numbers_that_are_nearly_one_are_two_and_two_spellings_of_one_are_one(texts, is_unique):
     for some in (texts, [texts[0], *map(str, range(20, 26)), *texts[1:]]):
-        readable = [one for one in some if tables._read(pa.array([one]), "number") is not None]
+        readable = [one for one in some if text_values._read(pa.array([one]), "number") is not None]
         assert len(readable) == len(some), "this version of Arrow reads others"
         assert _is_unique(some)[0] is is_unique
 
@@ -409,7 +410,7 @@ def test_what_cannot_be_made_values_here_is_no_fault_of_the_file(judge, monkeypa
     def fails(*_, **__):
         raise pa.ArrowInvalid("not in this version")
 
-    monkeypatch.setattr(tables, "_numbers", fails)
+    monkeypatch.setattr(arrow_arrays, "_numbers", fails)
     for content, data in (
         (of_parquet({"min": 0}), parquet(pa.array([1, 2]))),
         (of_csv({"min": 0}), b"x\n1\n2\n"),
@@ -436,7 +437,7 @@ def test_values_come_to_numpy_as_arrow_itself_would_have_it():
     }
     for name, array in made.items():
         for some in (array, array.slice(1)):
-            values, missing = tables.as_numpy(some)
+            values, missing = arrow_arrays.as_numpy(some)
             plain = some.dictionary_decode() if name == "words" else some
             there = np.array([one.is_valid for one in plain], bool)
             theirs = plain.to_numpy(zero_copy_only=False)

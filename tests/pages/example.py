@@ -9,6 +9,7 @@ from array import array
 from collections.abc import Iterator
 from pathlib import Path
 
+from upload_client.core.delivery_status import Evidence
 from upload_client.core.history import DeliveryHistory
 from upload_client.core.observed import IndexRows, file_states
 from upload_client.core.records import (
@@ -22,7 +23,7 @@ from upload_client.core.records import (
     Verdict,
 )
 from upload_client.core.segments import Records, Segment
-from upload_client.core.status import Evidence, status_of
+from upload_client.core.status import status_of
 from upload_client.core.times import timestamp
 from upload_client.core.uploads import Upload, parse_upload_id
 from upload_client.reports.html import render

@@ -15,11 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pages.example import END, HOSTILE, IMG, embedded, made
 
+from upload_client.core.delivery_status import Evidence, Phase
 from upload_client.core.history import DeliveryHistory
 from upload_client.core.observed import FileState, IndexRows
 from upload_client.core.records import Init, SegmentHeader
 from upload_client.core.segments import Records, Segment
-from upload_client.core.status import Evidence, Phase, status_of
+from upload_client.core.status import status_of
 from upload_client.reports.html import page as module
 from upload_client.reports.html import render
 

@@ -10,13 +10,13 @@ from faults.memory import MemoryBucket, MemoryStore, VirtualClock
 from upload_client.control.checkpoints import read_logs, write_checkpoint
 from upload_client.core.checkpoint import Checkpoint
 from upload_client.core.closing import Closed
+from upload_client.core.delivery_status import Phase, as_json
 from upload_client.core.hand_over import HandOver
 from upload_client.core.layout import Layout, segment_key
 from upload_client.core.lease import LockBody
 from upload_client.core.record_encoding import encode
 from upload_client.core.records import Failed, Found, Init, Stop, Transferred, Verdict
 from upload_client.core.segments import LogChain, encode_segment
-from upload_client.core.status import Phase, as_json
 from upload_client.core.times import timestamp
 from upload_client.core.uploads import Upload
 from upload_client.reports.observer import StatusReporter

@@ -136,7 +136,7 @@ def real_bucket(real_s3, session):
     import secrets
 
     from upload_client.s3.clients import s3_client
-    from upload_client.synchrony.connection import _Where
+    from upload_client.synchrony.platforms import _Where
 
     client = s3_client(session, _Where(real_s3), pool=64)
     made = Bucket(f"test-{secrets.token_hex(8)}", prefix="team/trees/", client=client)

@@ -154,7 +154,7 @@ def main() -> None:
 
     from upload_client import Bucket
     from upload_client.s3.clients import s3_client
-    from upload_client.synchrony.connection import _Where
+    from upload_client.synchrony.platforms import _Where
 
     url, seconds, seed, rate = sys.argv[1], float(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
     os.environ |= {

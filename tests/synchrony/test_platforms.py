@@ -15,7 +15,7 @@ from synchrony.conftest import Person, answers, posix_only
 
 from upload_client import synchrony
 from upload_client.errors import Locked, UsageError
-from upload_client.synchrony import connection
+from upload_client.synchrony import platforms
 from upload_client.synchrony.books import MOST_BOOK, table
 from upload_client.synchrony.view import JsonView
 
@@ -69,8 +69,8 @@ class Noting(synchrony.DataPlatformConnection):
 @pytest.fixture
 def others(monkeypatch):
     """An entry point of another package."""
-    point = EntryPoint("drive", "synchrony.test_platforms:Noting", connection.GROUP)
-    monkeypatch.setattr(connection, "entry_points", lambda group: [point] * (group == connection.GROUP))
+    point = EntryPoint("drive", "synchrony.test_platforms:Noting", platforms.GROUP)
+    monkeypatch.setattr(platforms, "entry_points", lambda group: [point] * (group == platforms.GROUP))
     monkeypatch.setattr(EntryPoint, "load", lambda self: Noting)
 
 

@@ -8,10 +8,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from upload_client.core.hand_over import HandOver
-from upload_client.core.observed import NamedFile
-from upload_client.core.problems import Problem
-from upload_client.core.status import (
+from upload_client.core.delivery_status import (
     DeliveryStatus,
     LockStatus,
     Notice,
@@ -21,6 +18,9 @@ from upload_client.core.status import (
     RunStatus,
     ValidatorStatus,
 )
+from upload_client.core.hand_over import HandOver
+from upload_client.core.observed import NamedFile
+from upload_client.core.problems import Problem
 from upload_client.ui.observer import line, screen
 
 AT = "2026-01-02T03:04:05.678Z"

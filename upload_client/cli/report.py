@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from upload_client.client import UploadClient
+    from upload_client.core.delivery_status import DeliveryStatus
     from upload_client.core.files import ClientFile
     from upload_client.core.layout import Layout
-    from upload_client.core.status import DeliveryStatus
     from upload_client.s3.bucket import Bucket
 
 __all__ = ["check_target", "report", "write_report", "write_report_of"]
@@ -73,7 +73,7 @@ def report(
     It needs nothing else, and can be mailed, printed and read on a phone: outcome, what to do, throughput and
     verdicts over time, what went wrong by reason, and a table to search. Nothing is changed anywhere else.
     """
-    from upload_client.core.status import Phase  # noqa: PLC0415 # not for --help
+    from upload_client.core.delivery_status import Phase  # noqa: PLC0415 # not for --help
     from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
     from upload_client.reports.state_csv import page_name  # noqa: PLC0415 # not for --help
     from upload_client.support.atomic import check_free  # noqa: PLC0415 # not for --help
@@ -156,7 +156,7 @@ def write_report(
         DeliveryError: It cannot be written there.
         StoreError: The store cannot be asked.
     """
-    from upload_client.core.status import Phase  # noqa: PLC0415 # not for --help
+    from upload_client.core.delivery_status import Phase  # noqa: PLC0415 # not for --help
     from upload_client.errors import DeliveryError  # noqa: PLC0415 # not for --help
     from upload_client.reports.html import render  # noqa: PLC0415 # not for --help
     from upload_client.reports.observer import StatusReporter  # noqa: PLC0415 # imports boto3

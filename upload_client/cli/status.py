@@ -13,7 +13,7 @@ from upload_client.cli.place import delivery_options, log_in, waiting
 from upload_client.core.text import for_terminal
 
 if TYPE_CHECKING:
-    from upload_client.core.status import DeliveryStatus
+    from upload_client.core.delivery_status import DeliveryStatus
     from upload_client.reports.observer import StatusReporter
     from upload_client.support.patience import Patience
 
@@ -99,7 +99,7 @@ def _watch(observer: StatusReporter, patiently: Patience, *, as_object: bool) ->
 
     from rich.console import Console  # noqa: PLC0415 # not for --help
 
-    from upload_client.core.status import Phase  # noqa: PLC0415 # not for --help
+    from upload_client.core.delivery_status import Phase  # noqa: PLC0415 # not for --help
     from upload_client.s3.bucket import AccessDenied, StoreError  # noqa: PLC0415 # imports boto3
     from upload_client.ui.in_place import InPlace  # noqa: PLC0415 # not for --help
     from upload_client.ui.observer import line, rows  # noqa: PLC0415 # not for --help
@@ -146,15 +146,15 @@ def _wait(began: float) -> None:
 def _print_json(seen: DeliveryStatus) -> None:
     import json  # noqa: PLC0415 # not for --help
 
-    from upload_client.core.status import as_json  # noqa: PLC0415 # not for --help
+    from upload_client.core.delivery_status import as_json  # noqa: PLC0415 # not for --help
 
     click.echo(json.dumps(as_json(seen), allow_nan=False))
     sys.stdout.flush()
 
 
 def _exit_code(seen: DeliveryStatus) -> int:
+    from upload_client.core.delivery_status import Phase  # noqa: PLC0415 # not for --help
     from upload_client.core.exits import ExitCode  # noqa: PLC0415 # not for --help
-    from upload_client.core.status import Phase  # noqa: PLC0415 # not for --help
 
     if seen.landing is not None and (seen.landing.gone or seen.landing.replaced):
         return ExitCode.NOT_COMPLETE

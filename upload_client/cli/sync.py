@@ -76,7 +76,7 @@ def sync(*, folder: Path, to: str | None, as_json: bool, reset: bool, **options:
     """
     from upload_client.cli.signals import interruptible  # noqa: PLC0415 # not for --help
     from upload_client.errors import Interrupted  # noqa: PLC0415 # not for --help
-    from upload_client.synchrony.connection import reset_all, smart_sync  # noqa: PLC0415 # an extra
+    from upload_client.synchrony.platforms import reset_all, smart_sync  # noqa: PLC0415 # an extra
 
     platform, more = _place(folder, to)
     if as_json:

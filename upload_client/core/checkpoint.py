@@ -15,7 +15,8 @@ import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from upload_client.core.history import PACKED, DeliveryHistory, Life, validator_number
+from upload_client.core.history import DeliveryHistory, Life, validator_number
+from upload_client.core.history_rows import PACKED
 from upload_client.core.layout import MAX_SHARDS
 from upload_client.core.record_encoding import encode
 from upload_client.core.records import IndexJudged, Init, SegmentHeader, ValidatorInit, Writer

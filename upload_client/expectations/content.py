@@ -128,7 +128,7 @@ def _judge_of(name: str) -> Callable[..., None]:
 
             return judge_csv
         case "parquet":
-            from upload_client.expectations.formats.tables import judge_parquet  # noqa: PLC0415
+            from upload_client.expectations.formats.parquet import judge_parquet  # noqa: PLC0415
 
             return judge_parquet
         case "fits":

@@ -242,7 +242,7 @@ class _CsvSeen(_TableSeen):
         self._texts: dict[str, Any] = {}
 
     def _read(self, file: BinaryIO) -> None:
-        from upload_client.expectations.formats import tables  # noqa: PLC0415 — an extra
+        from upload_client.expectations.formats import tables, text_values  # noqa: PLC0415 — an extra
 
         delimiter = "\t" if self.kind == "tsv" else tables.csv_delimiter(file)
         if self.delimiters and self.delimiters != {delimiter}:
@@ -256,7 +256,7 @@ class _CsvSeen(_TableSeen):
                 self.columns.setdefault(name, _Values()).feed(values, missing)
 
         def text(name: str) -> Any:  # noqa: ANN401 — an extra's
-            return self._texts.setdefault(name, tables.TextColumn())
+            return self._texts.setdefault(name, text_values.TextColumn())
 
         names, n_rows = tables.learn_csv(file, delimiter, text, take, tsv=self.kind == "tsv")
         self.rows.append(n_rows)
@@ -286,7 +286,7 @@ class _CsvSeen(_TableSeen):
 
 class _ParquetSeen(_TableSeen):
     def _read(self, file: BinaryIO) -> None:
-        from upload_client.expectations.formats import tables  # noqa: PLC0415 — an extra
+        from upload_client.expectations.formats import parquet  # noqa: PLC0415 — an extra
 
         met: set[str] = set()
 
@@ -299,7 +299,7 @@ class _ParquetSeen(_TableSeen):
             if values is not None:
                 column.feed(values, missing)
 
-        self.rows.append(tables.learn_parquet(file, take))
+        self.rows.append(parquet.learn_parquet(file, take))
 
 
 _STRUCTURE = frozenset(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from upload_client.control.checkpoints import fold_validators, read_logs
 from upload_client.control.log import LogReader, last_epoch
 from upload_client.core.closing import MAX_CLOSED, Closed
+from upload_client.core.delivery_status import DeliveryStatus, Evidence, LockSeen, Phase, ReceiptSeen
 from upload_client.core.files import OTHER_TYPE, ClientFile
 from upload_client.core.hand_over import MAX_RECORD, BadRecord, HandOver
 from upload_client.core.history import DeliveryHistory
@@ -24,15 +25,7 @@ from upload_client.core.observed import (
     states_of_client,
 )
 from upload_client.core.records import Init
-from upload_client.core.status import (
-    DeliveryStatus,
-    Evidence,
-    LockSeen,
-    Phase,
-    ReceiptSeen,
-    status_of,
-    with_landing,
-)
+from upload_client.core.status import status_of, with_landing
 from upload_client.errors import LogBroken
 from upload_client.s3.bucket import (
     AccessDenied,

@@ -33,12 +33,8 @@ from collections.abc import Callable, Generator
 from hashlib import sha256
 from typing import Any, TypeVar
 
-from upload_client.core import checksums
-from upload_client.core.foreign import is_page, xml_text
-from upload_client.core.forms import is_crc32, is_etag, is_version_id
-from upload_client.core.text import for_log
-from upload_client.core.times import from_http
 from upload_client.s3 import request_log
+from upload_client.s3.responses import MAX_BODY, Broken, DirectRequest, answer_of, headers_of, status_of
 from upload_client.s3.route import Address, Route
 from upload_client.s3.sigv4 import UNSIGNED_PAYLOAD
 from upload_client.s3.trouble import trouble_of
@@ -53,22 +49,16 @@ from upload_client.s3.wire import (
     ListObjectsV2,
     PutObject,
     Sink,
-    UploadPart,
 )
 from upload_client.support.local_file import FileRange
-from upload_client.support.secrets import without_secrets
 
-__all__ = ["READ", "WRITE", "Connection", "DirectRequest", "RateLimit", "Waits"]
+__all__ = ["READ", "WRITE", "Connection", "RateLimit", "Waits"]
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
 T = TypeVar("T")
 Waits = Generator[int, int, T]
 """Yields what is waited for, is told what has happened (0: for too long, nothing), returns a T."""
-
-DirectRequest = (
-    PutObject | UploadPart | GetObject | GetRange | HeadObject | CopyObject | DeleteObject | ListObjectsV2
-)
 
 RateLimit = Callable[[int], int]
 """Is told how many bytes are to go, waits until some may, and says how many of them: at least one."""
@@ -77,12 +67,10 @@ _ONE_SEND = 64 * 1024  # up to here, copying a body behind its head is cheaper t
 _RECORDS = 256 * 1024  # of plain text for TLS at a time: OpenSSL wants the same bytes again after a wait
 _TAIL = 64 * 1024  # of a long body; held back until its file is seen to be unchanged
 _MAX_HEAD = 64 * 1024
-_MAX_BODY = 1024 * 1024
 _MOST_OF_ANSWER = 4096  # bytes of what a copy is answered with, all in all
 _ADDRESSES_LAST = 60.0
 _SILENT = "S3 has been silent for too long"
 _UNDER_WAY = frozenset({errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EAGAIN})
-_SINGLE = frozenset({b"content-length", b"transfer-encoding", b"etag"})
 _CUT = (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
 
 _METHODS = {
@@ -92,19 +80,8 @@ _METHODS = {
     DeleteObject: "DELETE",
     ListObjectsV2: "GET",
 }
-
-_STATUS_LINE = re.compile(rb"HTTP/1\.[01] [1-5][0-9][0-9](?: |\r|\Z)")
 _CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,6}\Z")
 _ELABORATE = frozenset({b"transfer-encoding", b"connection"})
-_CODE = re.compile(rb"<Code>([^<]{1,200})</Code>")
-_MESSAGE = re.compile(rb"<Message>([^<]{0,2000})</Message>")
-_COPIED = re.compile(rb"<(ETag|ChecksumCRC32|ChecksumType)>\s*([^<]{1,200}?)\s*</\1>")
-
-
-class Broken(Exception):  # noqa: N818 - the connection's, not the program's
-    """The connection is of no further use."""
-
-    code = "Broken"
 
 
 class ProxyLogin(Broken):
@@ -289,7 +266,7 @@ class Connection:
             memoryview(f"CONNECT {target} HTTP/1.1\r\nhost:{target}\r\n{lines}\r\n".encode())
         )
         head = yield from self._head()
-        status = _status(head)
+        status = status_of(head)
         if status == 407:
             raise ProxyLogin("the proxy wants a login (407)")
         if not 200 <= status < 300:
@@ -406,7 +383,7 @@ class Connection:
             head, end, rest = self._buffer.partition(b"\r\n\r\n")
             if not end and len(head) <= _MAX_HEAD:
                 return True
-            if _status(head) >= 200:
+            if status_of(head) >= 200:
                 return False
             self._buffer = rest
 
@@ -429,22 +406,22 @@ class Connection:
         if getattr(request, "sink", None) is not None:
             most = -1
         if end and len(rest) <= most and head[:13] == b"HTTP/1.1 200 ":
-            headers = _headers(head)
+            headers = headers_of(head)
             length = headers.get(b"content-length")
             fits = length == b"%d" % len(rest) or (length is not None and isinstance(request, HeadObject))
             if fits and not _ELABORATE & headers.keys():
                 self._reused = True
-                return _answer(request, 200, headers, rest, whole=True)
+                return answer_of(request, 200, headers, rest, whole=True)
         self._buffer = data
         return None
 
     def _receive(self, request: DirectRequest, *, whole: bool) -> Waits[Answer]:
         while True:
             head = yield from self._head()
-            status = _status(head)
+            status = status_of(head)
             if status >= 200:
                 break
-        headers = _headers(head)
+        headers = headers_of(head)
         body, ended = yield from self._body(request, status, headers)
         keep = (
             whole
@@ -457,7 +434,7 @@ class Connection:
             self.close()
         else:
             self._reused = True
-        return _answer(request, status, headers, body, whole=whole)
+        return answer_of(request, status, headers, body, whole=whole)
 
     def _head(self) -> Waits[bytes]:
         """The status line and headers of one answer, without the empty line after them."""
@@ -481,7 +458,7 @@ class Connection:
         """The answer's body, and whether only the connection's end has ended it (RFC 9112, section 6.3)."""
         if status in (204, 304) or type(request) is HeadObject:
             return b"", False
-        most, sink = _MAX_BODY, None
+        most, sink = MAX_BODY, None
         if (type(request) is GetObject and status == 200) or (type(request) is GetRange and status == 206):
             most, sink = request.most, request.sink
             if sink is not None:
@@ -507,7 +484,7 @@ class Connection:
                 return b"", False
             if int(length) <= most:
                 return (yield from self._exactly(int(length))), False
-            if most is not _MAX_BODY:
+            if most is not MAX_BODY:
                 return b"", True  # of an object larger than it should be, only that is of interest
             raise Broken("the answer is too long")
         while data := (yield from self._recv()):
@@ -634,171 +611,3 @@ def _sha256(body: Body) -> str:
     if isinstance(body, FileRange):
         return body.sha256 or sha256(body.read()).hexdigest()
     return sha256(body).hexdigest()
-
-
-def _status(head: bytes) -> int:
-    if not _STATUS_LINE.match(head):
-        raise Broken("the answer is not HTTP/1.1")
-    return int(head[9:12])
-
-
-def _headers(head: bytes) -> dict[bytes, bytes]:
-    """The headers of an answer, names in lower case."""
-    headers: dict[bytes, bytes] = {}
-    for line in head.split(b"\r\n")[1:]:
-        name, colon, value = line.partition(b":")
-        name = name.lower()
-        if not colon or (name in headers and name in _SINGLE):
-            raise Broken("the answer's headers are garbled")
-        headers[name] = value.strip()
-    return headers
-
-
-def _answer(
-    request: DirectRequest, status: int, headers: dict[bytes, bytes], body: bytes | bytearray, *, whole: bool
-) -> Answer:
-    if 200 <= status < 300:
-        if isinstance(request, GetObject | HeadObject):
-            return _found(request, status, headers, body)
-        if isinstance(request, GetRange):
-            return _found_range(request, status, headers, body)
-        if isinstance(request, CopyObject):
-            return _copied(headers, body)
-        if isinstance(request, ListObjectsV2):
-            return Answer(status, body=body)
-        if isinstance(request, DeleteObject):
-            if body:  # S3 says nothing; a page of somebody else does
-                return Answer(0, "MalformedAnswer", "S3 confirms something else than it was asked for")
-            return Answer(status, request_id=headers.get(b"x-amz-request-id", b"").decode("latin-1"))
-        etag = headers.get(b"etag", b"").strip(b'"').decode("latin-1")
-        echoed = headers.get(b"x-amz-checksum-crc32")
-        if not whole or (echoed is not None and echoed.decode("latin-1") != request.crc32):
-            return Answer(0, "MalformedAnswer", "S3 confirms something else than it was asked for")
-        if not is_etag(etag):
-            if isinstance(request, UploadPart):
-                return Answer(0, "MalformedAnswer", "the store named no ETag for a part")
-            etag = ""  # `write` asks for it
-        version = headers.get(b"x-amz-version-id", b"null").decode("latin-1")
-        return Answer(
-            status,
-            etag=etag,
-            crc32=request.crc32,
-            size=len(request.body),
-            version_id=None if version == "null" or not is_version_id(version) else version,
-            request_id=headers.get(b"x-amz-request-id", b"").decode("latin-1"),
-            host_id=headers.get(b"x-amz-id-2", b"").decode("latin-1"),
-        )
-    code, message = _CODE.search(body), _MESSAGE.search(body)
-    if status < 500 and code is None and body and is_page(text := body.decode("utf-8", "replace")):
-        return Answer(0, "NotTheService", f"what answered ({status}) is not S3 but {without_secrets(text)}")
-    return Answer(
-        status,
-        code=xml_text(code[1].decode("utf-8", "replace")) if code else "",
-        message=for_log(without_secrets(xml_text(message[1].decode("utf-8", "replace")))) if message else "",
-        date=headers.get(b"date", b"").decode("latin-1"),
-        request_id=headers.get(b"x-amz-request-id", b"").decode("latin-1"),
-        host_id=headers.get(b"x-amz-id-2", b"").decode("latin-1"),
-    )
-
-
-def _found_range(
-    request: GetRange, status: int, headers: dict[bytes, bytes], body: bytes | bytearray
-) -> Answer:
-    """A range of an object: exactly the one that was asked for, of the object that was asked for."""
-    sink = request.sink
-    size = len(body) if sink is None else sink.size
-    last = request.offset + request.size - 1
-    sent_range = headers.get(b"content-range", b"").replace(b"=", b" ")
-    if (
-        status != 206
-        or size != request.size
-        or not sent_range.startswith(b"bytes %d-%d/" % (request.offset, last))
-    ):
-        return Answer(0, "MalformedAnswer", "S3 confirms something else than it was asked for")
-    if headers.get(b"etag", b"").strip(b'"') != request.etag.encode():
-        return Answer(0, "MalformedAnswer", "the answer is of another object")
-    return Answer(status, etag=request.etag, size=size, body=body)
-
-
-def _copied(headers: dict[bytes, bytes], body: bytes | bytearray) -> Answer:
-    """The answer to a copy. It may say yes at first, and no when it is done.
-
-    https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
-    """
-    request_id = headers.get(b"x-amz-request-id", b"").decode("latin-1")
-    host_id = headers.get(b"x-amz-id-2", b"").decode("latin-1")
-    if b"<CopyObjectResult" not in body:
-        code, message = _CODE.search(body), _MESSAGE.search(body)
-        if code is None:
-            return Answer(0, "MalformedAnswer", "S3 confirms something else than it was asked for")
-        message_text = message[1].decode("utf-8", "replace") if message else ""
-        return Answer(
-            500,
-            xml_text(code[1].decode("utf-8", "replace")),
-            for_log(without_secrets(xml_text(message_text))),
-            date=headers.get(b"date", b"").decode("latin-1"),
-            request_id=request_id,
-            host_id=host_id,
-        )
-    fields = {name: value.decode("latin-1") for name, value in _COPIED.findall(body)}
-    etag = xml_text(fields.get(b"ETag", "")).strip('"')
-    crc32 = fields.get(b"ChecksumCRC32")
-    if crc32 is not None and (not is_crc32(crc32) or fields.get(b"ChecksumType") == "COMPOSITE"):
-        crc32 = None
-    versions = [
-        headers.get(name, b"null").decode("latin-1")
-        for name in (b"x-amz-version-id", b"x-amz-copy-source-version-id")
-    ]
-    version, source_version = (v if v != "null" and is_version_id(v) else None for v in versions)
-    return Answer(
-        200,
-        etag=etag if is_etag(etag) else "",
-        crc32=crc32,
-        version_id=version,
-        source_version=source_version,
-        request_id=request_id,
-        host_id=host_id,
-    )
-
-
-def _found(
-    request: GetObject | HeadObject, status: int, headers: dict[bytes, bytes], body: bytes | bytearray
-) -> Answer:
-    """The facts about an object in an answer."""
-    quoted, length = headers.get(b"etag", b""), headers.get(b"content-length", b"")
-    sink = request.sink if isinstance(request, GetObject) else None
-    came = len(body) if sink is None else sink.size
-    if isinstance(request, GetObject) and b"transfer-encoding" in headers:
-        length = b"%d" % came
-    if status != 200 or len(quoted) < 3 or not quoted[0] == quoted[-1] == ord('"') or not length.isdigit():
-        return Answer(0, "MalformedAnswer", "the answer's headers are incomplete")
-    etag = quoted[1:-1].decode("latin-1")
-    if not is_etag(etag):
-        return Answer(0, "MalformedAnswer", "the store names no ETag that can be used")
-    stated: str | None = headers.get(b"x-amz-checksum-crc32", b"").decode("latin-1")
-    if not stated or not is_crc32(stated) or headers.get(b"x-amz-checksum-type") == b"COMPOSITE":
-        stated = None  # none of the whole object
-    size = int(length)
-    found = None
-    if isinstance(request, GetObject) and size == came and stated is not None:
-        found = checksums.encode(checksums.crc32(body) if sink is None else sink.crc32)
-        if found != stated:
-            return Answer(0, "DamagedAnswer", f"what came has CRC32 {found}, where S3 says {stated}")
-    modified, version = 0.0, None
-    if isinstance(request, HeadObject):
-        with contextlib.suppress(ValueError):
-            modified = from_http(headers.get(b"last-modified", b"").decode("latin-1"))
-        version_id = headers.get(b"x-amz-version-id", b"null").decode("latin-1")
-        version = version_id if version_id != "null" and is_version_id(version_id) else None
-    return Answer(
-        200,
-        etag=etag,
-        crc32=stated,
-        size=size,
-        last_modified=modified,
-        version_id=version,
-        body=body,
-        body_crc32=found,
-        request_id=headers.get(b"x-amz-request-id", b"").decode("latin-1"),
-        host_id=headers.get(b"x-amz-id-2", b"").decode("latin-1"),
-    )

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 import botocore.exceptions
 
 from upload_client.errors import DeliveryError
-from upload_client.s3.connection import Connection, DirectRequest, Names, RateLimit, Waits
+from upload_client.s3.connection import Connection, Names, RateLimit, Waits
+from upload_client.s3.responses import DirectRequest
 from upload_client.s3.route import NoRoute, Route
 from upload_client.s3.wire import Answer, BotoWire, GetObject, GetRange, PutObject, Request, UploadPart
 from upload_client.support import failpoints

@@ -34,7 +34,8 @@ from upload_client.s3.direct import DirectWire, is_unusual
 from upload_client.s3.wire import Answer, CopyObject, DeleteObject, GetObject, HeadObject, PutObject
 
 if TYPE_CHECKING:
-    from upload_client.s3.connection import DirectRequest, Waits
+    from upload_client.s3.connection import Waits
+    from upload_client.s3.responses import DirectRequest
 
 __all__ = ["Job", "Jobs", "Multiplexer"]
 

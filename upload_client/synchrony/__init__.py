@@ -17,10 +17,9 @@ from typing import TYPE_CHECKING
 from upload_client.support.late_names import late_names
 
 if TYPE_CHECKING:
-    from upload_client.synchrony.connection import (
-        DataPlatformConnection,
+    from upload_client.synchrony.connection import DataPlatformConnection, Outcome
+    from upload_client.synchrony.platforms import (
         FolderConnection,
-        Outcome,
         S3Connection,
         get_supported_platforms,
         reset_all,
@@ -37,4 +36,4 @@ __all__ = [
     "smart_sync",
 ]
 
-__getattr__, __dir__ = late_names(__name__, dict.fromkeys(__all__, "connection"))
+__getattr__, __dir__ = late_names(__name__, dict.fromkeys(__all__, "platforms"))

@@ -11,10 +11,10 @@ from rich.segment import Segment, Segments
 from rich.table import Table
 from rich.text import Text
 
+from upload_client.core.delivery_status import DeliveryStatus, LockStatus, Phase, RunStatus, ValidatorStatus
 from upload_client.core.files import TYPE_NAMES
 from upload_client.core.observed import LandingSeen
 from upload_client.core.opened import not_opened, sentence
-from upload_client.core.status import DeliveryStatus, LockStatus, Phase, RunStatus, ValidatorStatus
 from upload_client.core.text import for_terminal
 from upload_client.support import figures
 from upload_client.ui.progress_line import WIDE

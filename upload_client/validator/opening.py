@@ -71,7 +71,7 @@ _FORMATS = {
     "tsv": _Format(("tsv",)),
     "json": _Format(("json", "geojson", "topojson", "jsonld", "ipynb")),
     "jsonl": _Format(("jsonl", "ndjson", "geojsonl")),
-    "parquet": _Format(("parquet",), f"{_HERE}.tables:open_pages", "pyarrow", "pyarrow"),
+    "parquet": _Format(("parquet",), f"{_HERE}.parquet:open_pages", "pyarrow", "pyarrow"),
     "fits": _Format(
         ("fits", "fit", "fts", "fz", "uvfits", "psrfits"), f"{_HERE}.fits:open_fits", "astropy", "astropy"
     ),
