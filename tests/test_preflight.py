@@ -407,7 +407,7 @@ def test_a_clock_that_is_off_is_told_with_the_figure_that_an_answer_proves(
 
     listing = f"^/{sandbox.control_bucket}/?$"
     network.on(answered_late, method="GET", path=listing, query="list-type", times=None)
-    monkeypatch.setattr(sequence.preflight, "__kwdefaults__", {"tell": lambda _: None, "clock": here})
+    monkeypatch.setattr(sequence.preflight, "__kwdefaults__", {"report": lambda _: None, "clock": here})
     clock = look()["clock"]
     assert (clock.status, clock.found) == (status, found)
 

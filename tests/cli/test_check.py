@@ -25,8 +25,8 @@ def found(monkeypatch):
         by_name = {check.name: Finding(check.name, "ok", "allowed") for check in CHECKS}
         by_name |= {finding.check: finding for finding in special}
 
-        def look(order, *, tell):
-            tell("looking")
+        def look(order, *, report):
+            report("looking")
             asked.append(order)
             yield from reversed(by_name.values())
 

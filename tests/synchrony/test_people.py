@@ -14,7 +14,7 @@ from upload_client.core.synchrony import Act, Change
 from upload_client.errors import Locked, UsageError
 from upload_client.synchrony import s3
 from upload_client.synchrony.folder import Changed, Folder
-from upload_client.transfer import download
+from upload_client.transfer import download, partial_file
 
 
 def test_what_one_writes_the_other_gets(person, bucket):
@@ -367,7 +367,8 @@ def test_a_file_that_came_meanwhile_is_not_replaced(person, bucket, monkeypatch)
 
 
 def test_a_large_file_goes_on_in_the_next_sync_where_the_last_was_cut_off(person, bucket, monkeypatch):
-    for room, name, size in ((download, "RANGE", 2**16), (download, "LARGE", 2**18), (s3, "LARGE", 2**18)):
+    sizes = (partial_file, "RANGE", 2**16), (download, "LARGE", 2**18), (s3, "LARGE", 2**18)
+    for room, name, size in sizes:
         monkeypatch.setattr(room, name, size)
     anna, bert = person("Anna"), person("Bert")
     content = os.urandom(2**19)
@@ -422,7 +423,7 @@ def test_where_no_room_is_left_no_more_files_are_tried_and_the_next_sync_brings_
         close(fetching)
 
     with monkeypatch.context() as patch:
-        patch.setattr(download, "_write_all", full)
+        patch.setattr(partial_file, "write_all", full)
         patch.setattr(download._Fetching, "_put_down", put_some_down)
         patch.setattr(download._Fetching, "close", noticed)
         patch.setattr(download.Flusher, "takes", lambda *_: True)

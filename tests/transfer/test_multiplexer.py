@@ -318,7 +318,7 @@ def test_that_a_file_has_begun_is_told_before_somebody_else_can_end_it():
         def may_write(self):
             return True
 
-        def tell(self, *, now):
+        def notify_caller(self, *, now):
             return True
 
     multiplexer = Multiplexer(None, Jobs())

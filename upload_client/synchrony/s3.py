@@ -38,8 +38,9 @@ from upload_client.synchrony.books import BOOKS, MOST_BOOK, is_data, is_md5
 from upload_client.synchrony.folder import KEPT
 from upload_client.synchrony.remote import Done, Fetch, Listed, Raced, Remove, Send, There
 from upload_client.transfer import DataRoot, TransferTask, send_files
-from upload_client.transfer.download import LARGE, FetchTask, fetch_files
+from upload_client.transfer.download import LARGE, fetch_files
 from upload_client.transfer.engine import DEFAULT_THRESHOLD
+from upload_client.transfer.fetch_task import FetchTask
 
 __all__ = ["S3Remote"]
 

@@ -24,7 +24,6 @@ caller.
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import os
 import queue
@@ -34,7 +33,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
-from typing import Any, Final, NamedTuple, TextIO, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from upload_client.core import checksums
 from upload_client.core.codes import FileCode
@@ -53,20 +52,36 @@ from upload_client.support.atomic import claim, claimed
 from upload_client.support.file_names import on_disk
 from upload_client.support.flushing import Flusher, flush_one
 from upload_client.support.own_limits import connections, is_scarce
-from upload_client.support.secrets import without_secrets
+from upload_client.transfer import partial_file
+from upload_client.transfer.etags import etag_of, part_size_of, read_etag
+from upload_client.transfer.fetch_task import (
+    DISK_FULL,
+    FetchFailed,
+    FetchOutcome,
+    FetchStopped,
+    FetchTask,
+    failure,
+    is_of_network,
+    success,
+)
+from upload_client.transfer.partial_file import (
+    FileSink,
+    drop,
+    extent,
+    kept_ranges,
+    open_notes,
+    range_size,
+)
 from upload_client.transfer.window import within_window
 
-__all__ = ["FetchOutcome", "FetchTask", "fetch_files", "part_size_of", "read_etag"]
+__all__ = ["fetch_files"]
 
 T = TypeVar("T")
 
 SMALL: Final = 256 * 1024
 """Bytes below which an object is one of the many for the one thread."""
-RANGE: Final = 8 * MIB
-"""Bytes of a range of a large object."""
-LARGE: Final = 4 * RANGE
+LARGE: Final = 4 * partial_file.RANGE
 """Bytes from which an object is fetched in ranges, and an interrupted download is gone on with."""
-_MOST_RANGES: Final = 10_000
 _HELD: Final = 48 * MIB
 _BATCH: Final = 16
 _ABREAST: Final = 64  # files that get their names before answers are taken again
@@ -84,74 +99,8 @@ _LARGE: Final = 6  # objects in ranges at once
 _TRIES: Final = 8
 _TRIES_AT_ONCE: Final = 3
 _WINDOW: Final = 2 * _TOGETHER
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _OPAQUE: Final = ("aws:kms", "aws:kms:dsse")
 _CHANGED: Final = "the object has been replaced since it was listed"
-
-
-class FetchTask(NamedTuple):
-    """An object to fetch.
-
-    Attributes:
-        row: the caller's number for it; comes back in the outcome.
-        key: of the object, relative to the bucket's prefix.
-        size: bytes, as listed.
-        etag: as listed, without quotes.
-        path: the absolute path of the file; its folder need not be there.
-        folder: where it is written until it is whole, on the same file system; None: beside `path`.
-    """
-
-    row: int
-    key: str
-    size: int
-    etag: str
-    path: str
-    folder: str | None = None
-
-
-class FetchOutcome(NamedTuple):
-    """The result of fetching an object.
-
-    Attributes:
-        row: the task's.
-        ok: the file is there, whole and checked.
-        size: bytes of the file.
-        bytes_fetched: bytes that came over the network; less where an earlier try had left some.
-        crc32: of the content, base64.
-        md5: of the content, hexadecimal, where it was asked for.
-        error: why not, for people; None where it is ok.
-        code: the same for programs.
-        raced: the object is another by now, or gone.
-        disk_full: there is no room for it where it is written, nor for what comes after it.
-    """
-
-    row: int
-    ok: bool
-    size: int = 0
-    bytes_fetched: int = 0
-    crc32: str = ""
-    md5: str = ""
-    error: str | None = None
-    code: FileCode | None = None
-    raced: bool = False
-    disk_full: bool = False
-
-
-class _Failed(Exception):  # noqa: N818 - not the program's
-    """It cannot be fetched; `code` says why."""
-
-    def __init__(self, text: str, code: FileCode, *, raced: bool = False, disk_full: bool = False) -> None:
-        super().__init__(text)
-        self.code = code
-        self.raced = raced
-        self.disk_full = disk_full
-
-
-class _Stopped(_Failed):
-    """Nobody waits for it any more: what has come of it stays, for the next run."""
-
-    def __init__(self) -> None:
-        super().__init__("it was stopped", FileCode.NO_ANSWER)
 
 
 class _Unsure(Exception):  # noqa: N818 - not the program's
@@ -197,45 +146,6 @@ class _Written(NamedTuple):
     md5: str
     fd: int
     device: int
-
-
-class _FileSink:
-    """Writes content into a file as it comes, and sums it up; see `upload_client.s3.wire.Sink`."""
-
-    __slots__ = ("_fd", "_md5", "_offset", "_stopped", "buffer", "crc32", "size")
-
-    def __init__(
-        self, fd: int, offset: int, buffer: memoryview, stopped: threading.Event, *, md5: bool = False
-    ) -> None:
-        self._fd = fd
-        self._offset = offset
-        self._stopped = stopped
-        self.buffer = buffer
-        self.size = self.crc32 = 0
-        self._md5 = hashlib.md5(usedforsecurity=False) if md5 else None
-
-    @property
-    def md5(self) -> str:
-        """The MD5 of what has come, where it was asked for."""
-        return "" if self._md5 is None else self._md5.hexdigest()
-
-    def begin(self) -> None:
-        self.size = self.crc32 = 0
-        if self._md5 is not None:
-            self._md5 = hashlib.md5(usedforsecurity=False)
-
-    def came(self, n: int) -> None:
-        if self._stopped.is_set():  # on a slow line the rest may take minutes
-            raise _Stopped
-        block = self.buffer[:n]
-        self.crc32 = checksums.crc32(block, self.crc32)
-        if self._md5 is not None:
-            self._md5.update(block)
-        try:
-            _write_all(self._fd, block, self._offset + self.size)
-        except OSError as error:  # which would be taken for one of the network
-            raise _Failed(*_local(error), disk_full=error.errno in _FULL) from error
-        self.size += n
 
 
 class _Fetching:
@@ -320,7 +230,7 @@ class _Fetching:
         for pool in (self._writers, self._flushing):
             pool.shutdown(wait=True)  # each of theirs sees that it has been stopped, and lets go
         for each, _ in self._flushed:
-            _drop(each.temporary, each.fd)
+            drop(each.temporary, each.fd)
         if self._wire is not None:
             self._wire.close()
 
@@ -357,7 +267,7 @@ class _Fetching:
                 self.hand_over(job)
             else:
                 assert isinstance(result, BaseException)
-                failed.append(_failure(job.about, result))
+                failed.append(failure(job.about, result))
         if failed:
             self._ended.put(failed)
         with self._lock:
@@ -405,11 +315,11 @@ class _Fetching:
     def _steps(self, task: FetchTask) -> Generator[Any, Answer, tuple[bytes | bytearray, str]]:
         answer = yield GetObject(task.key, task.etag, task.size)
         if answer.etag != task.etag or answer.size != task.size or len(answer.body) != task.size:
-            raise _Failed(_CHANGED, FileCode.CHANGED_SINCE_INDEXED, raced=True)
+            raise FetchFailed(_CHANGED, FileCode.CHANGED_SINCE_INDEXED, raced=True)
         crc32 = answer.crc32 or checksums.encode(checksums.crc32(answer.body))
         if answer.crc32 is None:
             part_size = task.size if task.etag.endswith("-1") or "-" not in task.etag else None
-            if _etag_of(answer.body, part_size, task.etag) != task.etag:
+            if etag_of(answer.body, part_size, task.etag) != task.etag:
                 raise _Unsure
         return answer.body, crc32
 
@@ -467,17 +377,17 @@ class _Fetching:
                 if self._device is None:
                     self._device = status.st_dev
                     self._together = self._flusher.takes(status.st_dev)
-                _write_all(fd, body, 0)
+                partial_file.write_all(fd, body, 0)
                 if not self._not_before_ns <= status.st_mtime_ns <= time.time_ns():
                     self._date(fd, temporary)  # else it was made just now, and written after that
-            except _Stopped:
+            except FetchStopped:
                 for each in written:
-                    _drop(each.temporary, each.fd)
+                    drop(each.temporary, each.fd)
                 raise
             except (OSError, UnicodeEncodeError) as error:
-                outcomes.append(_failure(task, error))
+                outcomes.append(failure(task, error))
                 if fd >= 0:
-                    _drop(temporary, fd)
+                    drop(temporary, fd)
             else:
                 written.append(_Written(task, temporary, crc32, self._md5_of(body), fd, status.st_dev))
         return written, outcomes
@@ -496,7 +406,7 @@ class _Fetching:
         try:
             if self._stopped.is_set():
                 for each in written:
-                    _drop(each.temporary, each.fd)
+                    drop(each.temporary, each.fd)
                 return
             problems = self._flusher.flush([each.fd for each in written], [each.device for each in written])
             assert self._device is not None
@@ -523,10 +433,10 @@ class _Fetching:
             try:
                 self._rename(task, temporary, fd, problem)
             except OSError as error:
-                _drop(temporary)
-                outcomes.append(_failure(task, error))
+                drop(temporary)
+                outcomes.append(failure(task, error))
             else:
-                outcomes.append(_success(task, crc32, md5))
+                outcomes.append(success(task, crc32, md5))
         self._closed(len(written))
         return outcomes
 
@@ -541,7 +451,7 @@ class _Fetching:
                     raise
             self._settle_flushed()  # where this is the thread that would do it
             if self._stopped.wait(_LOOK):
-                raise _Stopped
+                raise FetchStopped
 
     def _take_place(self, task: FetchTask, temporary: str, fd: int) -> None:
         """Bring a file that is whole to the disk, and under its name; it is closed, whatever happens."""
@@ -588,13 +498,13 @@ class _Fetching:
         try:
             outcome = fetch(task)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the outcome of this object only
-            outcome = _failure(task, error)
+            outcome = failure(task, error)
         if outcome is not None:
             self._ended.put([outcome])
 
     def _fetch_at_once(self, task: FetchTask) -> None:
         """An object that one request fetches, written while it comes; others bring it to the disk."""
-        if task.size > RANGE and os.path.exists(self._temporary(task, "ranges")):  # noqa: PTH110 - once a file
+        if task.size > partial_file.RANGE and os.path.exists(self._temporary(task, "ranges")):  # noqa: PTH110 - once a file
             self._large.submit(self._do, task, self._fetch_large)  # an earlier run has had to
             return
         temporary = self._temporary(task)
@@ -603,17 +513,17 @@ class _Fetching:
         try:
             fd = self._with_room(claim, temporary)
             os.ftruncate(fd, 0)
-            tries = _TRIES_AT_ONCE if task.size > RANGE else _TRIES
+            tries = _TRIES_AT_ONCE if task.size > partial_file.RANGE else _TRIES
             stated, crc32, md5 = self._repeated(
                 lambda: self._poured(task, self._sink(fd, 0, md5=self._wants_md5)), tries
             )
             self._check_whole(task, temporary, crc32, stated)
-            self._writers.submit(self._finish, task, temporary, fd, _success(task, crc32, md5))
+            self._writers.submit(self._finish, task, temporary, fd, success(task, crc32, md5))
         except BaseException as error:
             self._unwritten.release()
             if fd >= 0:
-                _drop(temporary, fd)
-            if task.size <= RANGE or not _is_of_network(error):
+                drop(temporary, fd)
+            if task.size <= partial_file.RANGE or not is_of_network(error):
                 raise
             # What cuts long answers lets shorter ones through.
             self._large.submit(self._do, task, self._fetch_large)
@@ -622,24 +532,24 @@ class _Fetching:
         """Bring an object that has come to the disk, and under its name."""
         try:
             if self._stopped.is_set():
-                _drop(temporary, fd)
+                drop(temporary, fd)
                 return
             self._take_place(task, temporary, fd)
         except BaseException as error:  # noqa: BLE001 - whoever waits is told
-            _drop(temporary)
-            self._ended.put([_failure(task, error)] if isinstance(error, Exception) else error)
+            drop(temporary)
+            self._ended.put([failure(task, error)] if isinstance(error, Exception) else error)
         else:
             self._ended.put([outcome])
         finally:
             self._unwritten.release()
 
-    def _poured(self, task: FetchTask, sink: _FileSink) -> tuple[str | None, str, str]:
+    def _poured(self, task: FetchTask, sink: FileSink) -> tuple[str | None, str, str]:
         """Have an object's content written; the CRC32 that the store says of it, the one it has, its MD5."""
         if self._wire is not None:
             answer = self._wire.fetch(GetObject(task.key, task.etag, task.size, sink))
             if answer.ok:
                 if answer.etag != task.etag or answer.size != task.size or sink.size != task.size:
-                    raise _Failed(_CHANGED, FileCode.CHANGED_SINCE_INDEXED, raced=True)
+                    raise FetchFailed(_CHANGED, FileCode.CHANGED_SINCE_INDEXED, raced=True)
                 return answer.crc32, checksums.encode(sink.crc32), sink.md5
             if answer.passing:
                 raise ConnectionError(answer.message or answer.code)
@@ -647,7 +557,7 @@ class _Fetching:
         stated = head.get("ChecksumCRC32") if head.get("ChecksumType") != "COMPOSITE" else None
         return stated, checksums.encode(sink.crc32), sink.md5
 
-    def _read(self, task: FetchTask, sink: _FileSink, size: int, **asked: str) -> dict[str, Any]:
+    def _read(self, task: FetchTask, sink: FileSink, size: int, **asked: str) -> dict[str, Any]:
         """The same through boto3, which knows what to do about unusual answers."""
         client: Any = self._source.client
         answer: dict[str, Any] = client.get_object(
@@ -670,33 +580,33 @@ class _Fetching:
     def _md5_of(self, body: bytes | bytearray) -> str:
         return hashlib.md5(body, usedforsecurity=False).hexdigest() if self._wants_md5 else ""
 
-    def _sink(self, fd: int, offset: int, *, md5: bool = False) -> _FileSink:
+    def _sink(self, fd: int, offset: int, *, md5: bool = False) -> FileSink:
         """Where content goes that comes on this thread."""
         try:
             block = self._blocks.view
         except AttributeError:
             block = self._blocks.view = memoryview(bytearray(_BLOCK))
-        return _FileSink(fd, offset, block, self._stopped, md5=md5)
+        return FileSink(fd, offset, block, self._stopped, md5=md5)
 
     def _fetch_slowly(self, task: FetchTask) -> FetchOutcome:
         """A small object through boto3, which knows what to do about unusual answers."""
         body, crc32 = self._repeated(lambda: self._whole(task))
         self._write_one(task, body)
-        return _success(task, crc32, self._md5_of(body))
+        return success(task, crc32, self._md5_of(body))
 
     def _write_one(self, task: FetchTask, body: bytes) -> None:
         temporary = self._temporary(task)
         fd = self._with_room(claim, temporary)
         try:
             os.ftruncate(fd, 0)
-            _write_all(fd, body, 0)
+            partial_file.write_all(fd, body, 0)
         except OSError:
-            _drop(temporary, fd)
+            drop(temporary, fd)
             raise
         try:
             self._take_place(task, temporary, fd)
         except OSError:
-            _drop(temporary)
+            drop(temporary)
             raise
 
     def _whole(self, task: FetchTask) -> tuple[bytes, str]:
@@ -716,27 +626,27 @@ class _Fetching:
         if stated not in (None, crc32):
             raise ConnectionError(f"what came has CRC32 {crc32}, where S3 says {stated}")
         if stated is None:
-            self._check_etag(task, lambda part_size: _etag_of(body, part_size, task.etag))
+            self._check_etag(task, lambda part_size: etag_of(body, part_size, task.etag))
         return body, crc32
 
     def _fetch_large(self, task: FetchTask) -> FetchOutcome:
         """An object in ranges, each written where it belongs; then the whole is checked."""
         info = self._head(task)
         if info is None or info[0] != task.etag or info[1] != task.size:
-            raise _Failed(_CHANGED, FileCode.CHANGED_SINCE_INDEXED, raced=True)
+            raise FetchFailed(_CHANGED, FileCode.CHANGED_SINCE_INDEXED, raced=True)
         temporary, notes = self._temporary(task), self._temporary(task, "ranges")
-        n_ranges = -(-task.size // _range_size(task.size))
+        n_ranges = -(-task.size // range_size(task.size))
         fd = self._with_room(claim, temporary)
         done = fetched = 0
         is_open = True
         try:
-            crcs = _kept(fd, notes, task.size)
+            crcs = kept_ranges(fd, notes, task.size)
             if not crcs:
                 os.ftruncate(fd, 0)
             os.ftruncate(fd, task.size)
             left = [index for index in range(n_ranges) if index not in crcs]
             done = len(crcs)
-            with self._with_room(_noted, notes) as noted:
+            with self._with_room(open_notes, notes) as noted:
 
                 def bring(index: int) -> tuple[int, int]:
                     crc = self._repeated(lambda: self._range(task, fd, index))
@@ -750,7 +660,7 @@ class _Fetching:
                     for each in under_way:
                         index, crc = each.result()
                         crcs[index] = crc
-                        fetched += _extent(index, task.size)[1]
+                        fetched += extent(index, task.size)[1]
                 finally:
                     # One has failed: the others write by a number that is another file's after it is closed.
                     for each in under_way:
@@ -758,25 +668,25 @@ class _Fetching:
                     wait(under_way)
             crc = 0
             for index in range(n_ranges):
-                crc = checksums.combine(crc, crcs[index], _extent(index, task.size)[1])
+                crc = checksums.combine(crc, crcs[index], extent(index, task.size)[1])
             crc32 = checksums.encode(crc)
             self._check_whole(task, temporary, crc32, info[2])
             md5 = (self._wants_md5 and read_etag(temporary, max(task.size, 1), "")) or ""
             is_open = False
             self._take_place(task, temporary, fd)
         except BaseException as error:
-            spent = (isinstance(error, _Failed) and not isinstance(error, _Stopped)) or (
-                isinstance(error, OSError) and error.errno in _FULL
+            spent = (isinstance(error, FetchFailed) and not isinstance(error, FetchStopped)) or (
+                isinstance(error, OSError) and error.errno in DISK_FULL
             )
             if is_open:
                 with contextlib.suppress(OSError):
                     os.close(fd)
             if spent or not (done or fetched):
-                _drop(temporary)
-                _drop(notes)
+                drop(temporary)
+                drop(notes)
             raise
-        _drop(notes)
-        return _success(task, crc32, md5)._replace(bytes_fetched=fetched)
+        drop(notes)
+        return success(task, crc32, md5)._replace(bytes_fetched=fetched)
 
     def _check_whole(self, task: FetchTask, temporary: str, crc32: str, stated: str | None) -> None:
         """Hold a file in ranges against what the store says. What is wrong is not gone on with."""
@@ -790,11 +700,11 @@ class _Fetching:
                 )
             )
         elif stated != crc32:
-            raise _Failed(f"what came has CRC32 {crc32}, where S3 says {stated}", FileCode.NO_ANSWER)
+            raise FetchFailed(f"what came has CRC32 {crc32}, where S3 says {stated}", FileCode.NO_ANSWER)
 
     def _range(self, task: FetchTask, fd: int, index: int) -> int:
         """Fetch a range, and write it; its CRC32."""
-        offset, size = _extent(index, task.size)
+        offset, size = extent(index, task.size)
         sink = self._sink(fd, offset)
         if self._wire is not None:
             answer = self._wire.fetch(GetRange(task.key, task.etag, offset, size, sink))
@@ -824,196 +734,26 @@ class _Fetching:
         answer = client.head_object(Bucket=self._source.name, Key=self._source.prefix + task.key)
         if answer.get("ServerSideEncryption") in _OPAQUE or "SSECustomerAlgorithm" in answer:
             return  # then the ETag is none of the content
-        raise _Failed("what came has another MD5 than its ETag says", FileCode.NO_ANSWER)
+        raise FetchFailed("what came has another MD5 than its ETag says", FileCode.NO_ANSWER)
 
     def _repeated(self, ask: Callable[[], Any], tries: int = _TRIES) -> Any:  # noqa: ANN401 - whatever it gives
         """Ask, and ask again while that may help."""
         longest = 0.2
         for left in range(tries - 1, -1, -1):
             if self._stopped.is_set():
-                raise _Stopped
+                raise FetchStopped
             try:
                 with store_errors("GET"):
                     return ask()
             except (StoreError, ConnectionError, TimeoutError) as error:
                 status = getattr(error, "status", 0)
                 if status in (404, 412):
-                    raise _Failed(_CHANGED, FileCode.CHANGED_SINCE_INDEXED, raced=True) from None
-                if not left or not _is_of_network(error):
+                    raise FetchFailed(_CHANGED, FileCode.CHANGED_SINCE_INDEXED, raced=True) from None
+                if not left or not is_of_network(error):
                     raise
                 self._stopped.wait(random.uniform(longest / 2, longest))  # noqa: S311 - spreads load
                 longest = min(10.0, 2 * longest)
         raise AssertionError
-
-
-def part_size_of(bucket: Bucket, key: str, etag: str, size: int) -> int | None:
-    """Bytes of each part but the last that an object was made of; all of it where there is one.
-
-    Args:
-        bucket: where it is.
-        key: relative to its prefix.
-        etag: of the object; ``…-3``: of three parts.
-        size: bytes of the object.
-
-    Returns:
-        None where its parts are of different sizes, or the store does not say them.
-
-    Raises:
-        StoreError: the store does not answer, or the object is another one by now.
-    """
-    n = etag.rpartition("-")[2] if "-" in etag else "1"
-    if not n.isdigit() or int(n) < 1:
-        return None
-    if int(n) == 1:
-        return size
-    try:
-        first, last = (_size_of_part(bucket, key, etag, number) for number in (1, int(n)))
-    except StoreError as error:
-        if error.status in (400, 403, 416, 501):
-            return None
-        raise
-    return first if first > 0 and first * (int(n) - 1) + last == size and last <= first else None
-
-
-def _size_of_part(bucket: Bucket, key: str, etag: str, number: int) -> int:
-    client: Any = bucket.client
-    with store_errors(f"HEAD of part {number} of {bucket.prefix}{key}"):
-        answer = client.head_object(
-            Bucket=bucket.name, Key=bucket.prefix + key, PartNumber=number, IfMatch=f'"{etag}"'
-        )
-    found: int = answer.get("ContentLength", 0)
-    return found
-
-
-def read_etag(path: str, part_size: int | None, like: str) -> str | None:
-    """The ETag that a file would have as an object: its MD5, or the MD5 of those of its parts.
-
-    Args:
-        path: of the file.
-        part_size: bytes of its parts; None: not known.
-        like: an ETag of the same form, ``…-3`` or without a number.
-
-    Returns:
-        Without quotes; None where the part size is not known.
-    """
-    if part_size is None:
-        return None
-    digests: list[bytes] = []
-    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - of many files
-        size = os.fstat(file.fileno()).st_size
-        for offset in range(0, max(size, 1), max(part_size, 1)):
-            digest = hashlib.md5(usedforsecurity=False)
-            left = min(part_size, size - offset)
-            while left and (block := file.read(min(left, MIB))):
-                digest.update(block)
-                left -= len(block)
-            digests.append(digest.digest())
-    return _joined(digests, like)
-
-
-def _etag_of(body: bytes | bytearray, part_size: int | None, like: str) -> str | None:
-    """The same of content in memory."""
-    if part_size is None:
-        return None
-    view = memoryview(body)
-    starts = range(0, max(len(body), 1), max(part_size, 1))
-    return _joined(
-        [hashlib.md5(view[at : at + part_size], usedforsecurity=False).digest() for at in starts], like
-    )
-
-
-def _joined(digests: list[bytes], like: str) -> str:
-    if "-" not in like:
-        return digests[0].hex()
-    return f"{hashlib.md5(b''.join(digests), usedforsecurity=False).hexdigest()}-{len(digests)}"
-
-
-def _range_size(size: int) -> int:
-    return max(RANGE, -(-size // _MOST_RANGES))
-
-
-def _extent(index: int, size: int) -> tuple[int, int]:
-    n = _range_size(size)
-    return index * n, min(n, size - index * n)
-
-
-def _noted(path: str) -> TextIO:
-    """Notes of the ranges that are there, to be gone on with."""
-    return open(path, "a", encoding="ascii")  # noqa: PTH123 - of many files
-
-
-def _kept(fd: int, notes: str, size: int) -> dict[int, int]:
-    """The ranges that an earlier run has written, by number: their CRC32, as it is on the disk."""
-    found: dict[int, int] = {}
-    try:
-        with open(notes, encoding="ascii") as noted:  # noqa: PTH123
-            lines = noted.read(16 * MIB).split("\n")[:-1]
-    except (OSError, UnicodeDecodeError):
-        return found
-    if os.fstat(fd).st_size != size:
-        return found
-    for line in lines:
-        index, _, crc = line.partition(" ")
-        if not (index.isdigit() and crc.isdigit()) or int(index) * _range_size(size) >= size:
-            continue
-        offset, n = _extent(int(index), size)
-        value = 0
-        for start in range(offset, offset + n, MIB):
-            value = checksums.crc32(os.pread(fd, min(MIB, offset + n - start), start), value)
-        if value == int(crc):
-            found[int(index)] = value
-    return found
-
-
-def _write_all(fd: int, data: bytes | bytearray | memoryview, offset: int) -> None:
-    view = memoryview(data)
-    while view:
-        n = os.pwrite(fd, view, offset)
-        view = view[n:]
-        offset += n
-
-
-def _drop(path: str, fd: int = -1) -> None:
-    if fd >= 0:
-        with contextlib.suppress(OSError):
-            os.close(fd)
-    with contextlib.suppress(OSError):
-        os.unlink(path)  # noqa: PTH108
-
-
-def _is_of_network(error: BaseException) -> bool:
-    """Whether asking again may help."""
-    if isinstance(error, StoreError):
-        return error.meaning.passing or error.status == 0
-    return isinstance(error, ConnectionError | TimeoutError)
-
-
-def _success(task: FetchTask, crc32: str, md5: str) -> FetchOutcome:
-    return FetchOutcome(task.row, ok=True, size=task.size, bytes_fetched=task.size, crc32=crc32, md5=md5)
-
-
-def _failure(task: FetchTask, error: BaseException) -> FetchOutcome:
-    raced = False
-    disk_full = isinstance(error, OSError) and error.errno in _FULL
-    if isinstance(error, _Failed):
-        text, code, raced, disk_full = str(error), error.code, error.raced, error.disk_full
-    elif isinstance(error, ConnectionError | TimeoutError):
-        text, code = f"no answer from S3: {without_secrets(str(error))}", FileCode.NO_ANSWER
-    elif isinstance(error, OSError):
-        text, code = _local(error)
-    elif isinstance(error, UnicodeEncodeError):
-        text, code = "no file can have this name", FileCode.UNEXPECTED
-    elif isinstance(error, DeliveryError):
-        text, code = str(error), FileCode.REFUSED_BY_STORE
-    else:
-        text, code = f"unexpected: {type(error).__name__}", FileCode.UNEXPECTED
-    return FetchOutcome(task.row, ok=False, error=text, code=code, raced=raced, disk_full=disk_full)
-
-
-def _local(error: OSError) -> tuple[str, FileCode]:
-    scarce = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
-    code = FileCode.OUT_OF_RESOURCES if scarce else FileCode.UNEXPECTED
-    return f"cannot be written here: {error.strerror or error}", code
 
 
 def _nobody(_about: object, _result: object) -> None:

@@ -28,7 +28,7 @@ from upload_client.functions.data_sync import sides as both_sides
 from upload_client.functions.data_sync import sync as module
 from upload_client.functions.data_sync.local import SyncFailed, hold_lock
 from upload_client.functions.data_sync.paths import LocalPlace, S3Place
-from upload_client.transfer import download
+from upload_client.transfer import download, partial_file
 from upload_client.transfer.bulk_requests import look_at, remove_each
 
 from .conftest import World
@@ -475,7 +475,7 @@ def test_small_files_that_find_no_room_end_a_sync_which_goes_on_when_there_is_so
         world.put(f"src/{n:03}", f"content {n}")
     with monkeypatch.context() as patch:
         disk = Filling(patch, 10, number)
-        write, put_down = download._write_all, download._Fetching._put_down
+        write, put_down = partial_file.write_all, download._Fetching._put_down
 
         def write_all(*given) -> None:
             disk.take()
@@ -485,7 +485,7 @@ def test_small_files_that_find_no_room_end_a_sync_which_goes_on_when_there_is_so
             disk.wait_if_full()
             return put_down(*given)
 
-        patch.setattr(download, "_write_all", write_all)
+        patch.setattr(partial_file, "write_all", write_all)
         patch.setattr(download._Fetching, "_put_down", put_some_down)
         patch.setattr(download.Flusher, "takes", lambda *_: True)
         with pytest.raises(SyncFailed, match=os.strerror(number)) as told:
@@ -504,14 +504,14 @@ def test_larger_files_that_find_no_room_end_a_sync(world: World, monkeypatch: py
     for n in range(40):
         world.put(f"src/{n:02}", bytes([n]) * (300 * 1024))
     disk = Filling(monkeypatch, 5, errno.ENOSPC)
-    write = download._write_all
+    write = partial_file.write_all
 
     def write_all(*given) -> None:
         disk.wait_if_full()
         disk.take()
         write(*given)
 
-    monkeypatch.setattr(download, "_write_all", write_all)
+    monkeypatch.setattr(partial_file, "write_all", write_all)
     with pytest.raises(SyncFailed, match=r"no room is left for .*No space left on device"):
         world.sync(world.uri("src/"), world.path("dst/"))
     assert disk.tried <= 5 + 2 * download._FETCHERS
@@ -553,7 +553,7 @@ def test_what_comes_damaged_is_fetched_again(
 ) -> None:
     content = os.urandom(size)
     monkeypatch.setattr(download, "LARGE", 2**20)
-    monkeypatch.setattr(download, "RANGE", 2**19)
+    monkeypatch.setattr(partial_file, "RANGE", 2**19)
     world.put("src/a", content)
     bad_network.on(fault, method="GET", path="/src/a$", nth=1)
     try:
@@ -571,7 +571,7 @@ def test_what_a_network_cuts_each_time_is_fetched_in_ranges(
     world: World, bad_network: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content = os.urandom(600_000)
-    monkeypatch.setattr(download, "RANGE", 2**18)
+    monkeypatch.setattr(partial_file, "RANGE", 2**18)
     world.put("src/a", content)
     bad_network.on(cut_answer(300_000), method="GET", path="/src/a$", times=None)
     with monkeypatch.context() as patch:
@@ -837,16 +837,16 @@ def test_a_file_is_closed_when_none_of_its_ranges_is_under_way_any_more(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.put("src/a", os.urandom(4 * 2**18))
-    monkeypatch.setattr(download, "RANGE", 2**18)
+    monkeypatch.setattr(partial_file, "RANGE", 2**18)
     monkeypatch.setattr(download, "LARGE", 2**19)
     begun, failed, closing, wrote = threading.Event(), threading.Event(), threading.Event(), []
-    real_write, real_do = download._FileSink.came, download._Fetching._do
+    real_write, real_do = download.FileSink.came, download._Fetching._do
 
-    def write(sink: download._FileSink, n: int) -> None:
+    def write(sink: download.FileSink, n: int) -> None:
         if sink._offset == 0:
             assert begun.wait(30)
             failed.set()
-            raise download._Failed("refused", download.FileCode.UNEXPECTED)
+            raise download.FetchFailed("refused", download.FileCode.UNEXPECTED)
         begun.set()
         assert failed.wait(30)
         closing.wait(0.2)  # as long as it would take to close the file, if nobody waited
@@ -857,7 +857,7 @@ def test_a_file_is_closed_when_none_of_its_ranges_is_under_way_any_more(
         real_do(*args)
         closing.set()
 
-    monkeypatch.setattr(download._FileSink, "came", write)
+    monkeypatch.setattr(download.FileSink, "came", write)
     monkeypatch.setattr(download._Fetching, "_do", do)
     with pytest.raises(SyncFailed, match="refused"):
         world.sync(world.uri("src/"), world.path("dst/"), max_concurrency=4)
@@ -1016,7 +1016,7 @@ def slowly(fd):
     time.sleep(0.02)
     return real(fd)
 download.flush_one = slowly
-download.SMALL, download.RANGE, download.LARGE = 100, 1000, 4000
+download.SMALL, download.partial_file.RANGE, download.LARGE = 100, 1000, 4000
 resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
 print(run_sync(DataSyncRequest(source_path=sys.argv[1], destination_path=sys.argv[2])).files_transferred)
 """
@@ -1076,7 +1076,7 @@ def killed(world: World, source: str, target: str, failpoint: str) -> None:
     code = (
         "import sys; from upload_client.functions.data_sync.models import DataSyncRequest;"
         "from upload_client.functions.data_sync.sync import run_sync;"
-        "from upload_client.transfer import download; download.LARGE = download.RANGE = 2**20;"
+        "from upload_client.transfer import download; download.LARGE = download.partial_file.RANGE = 2**20;"
         "run_sync(DataSyncRequest(source_path=sys.argv[1], destination_path=sys.argv[2], max_concurrency=1))"
     )
     done = subprocess.run(
@@ -1092,7 +1092,7 @@ def test_a_killed_sync_goes_on_without_what_is_there(world: World, monkeypatch: 
     content = os.urandom(5 * 2**20 + 1)
     world.put("src/large", content)
     monkeypatch.setattr(download, "LARGE", 2**20)
-    monkeypatch.setattr(download, "RANGE", 2**20)
+    monkeypatch.setattr(partial_file, "RANGE", 2**20)
     killed(world, world.uri("src/"), world.path("dst/"), "between:fetch:range:4")
     assert not Path(world.folder, "dst/large").exists()
     fetched = []
@@ -1129,7 +1129,7 @@ def test_the_md5_of_what_is_fetched_is_told_of_each_size_where_it_is_asked_for(
 ) -> None:
     monkeypatch.setattr(download, "SMALL", 2**16)
     monkeypatch.setattr(download, "LARGE", 2**20)
-    monkeypatch.setattr(download, "RANGE", 2**18)
+    monkeypatch.setattr(partial_file, "RANGE", 2**18)
     contents = {"empty": b"", "small": os.urandom(100), "middle": os.urandom(2**18 + 1)}
     contents |= {"large": os.urandom(2**20 + 1)}
     for key, content in contents.items():
@@ -1151,7 +1151,7 @@ def test_a_fetch_that_is_stopped_in_good_order_keeps_the_ranges_that_have_come(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(download, "LARGE", 2**20)
-    monkeypatch.setattr(download, "RANGE", 2**18)
+    monkeypatch.setattr(partial_file, "RANGE", 2**18)
     content = os.urandom(2**20)
     world.put("large", content)
     world.put("small", "1")
@@ -1159,20 +1159,20 @@ def test_a_fetch_that_is_stopped_in_good_order_keeps_the_ranges_that_have_come(
         download.FetchTask(row, info.key, info.size, info.etag, world.path(f"dst/{info.key}"))
         for row, info in enumerate(world.bucket.list())
     ]
-    come, real_reach, real_came = threading.Semaphore(0), download.failpoints.reach, download._FileSink.came
+    come, real_reach, real_came = threading.Semaphore(0), download.failpoints.reach, download.FileSink.came
 
     def reach(name: str) -> None:
         real_reach(name)
         if name == "between:fetch:range":
             come.release()
 
-    def came(sink: download._FileSink, n: int) -> None:
+    def came(sink: download.FileSink, n: int) -> None:
         if sink._offset >= 2**19:
             assert sink._stopped.wait(60)
         real_came(sink, n)
 
     with monkeypatch.context() as patch:
-        patch.setattr(download._FileSink, "came", came)
+        patch.setattr(download.FileSink, "came", came)
         patch.setattr(download.failpoints, "reach", reach)
         fetching = download.fetch_files(tasks, world.bucket)
         assert next(fetching).ok

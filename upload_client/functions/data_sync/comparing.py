@@ -25,7 +25,7 @@ from upload_client.s3.bucket import (
     repeat_while_lost,
     whole_crc32,
 )
-from upload_client.transfer.download import part_size_of, read_etag
+from upload_client.transfer.etags import part_size_of, read_etag
 
 __all__ = ["Comparing", "Item", "begun_early", "in_parallel"]
 

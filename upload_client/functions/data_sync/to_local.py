@@ -21,7 +21,8 @@ from upload_client.functions.data_sync.local import (
 )
 from upload_client.functions.data_sync.paths import LocalPlace, S3Place, place_of
 from upload_client.functions.data_sync.run import Plan, SyncRun
-from upload_client.transfer.download import FetchTask, fetch_files
+from upload_client.transfer.download import fetch_files
+from upload_client.transfer.fetch_task import FetchTask
 
 __all__ = ["copy_files", "fetch", "freshen"]
 

@@ -26,8 +26,9 @@ from upload_client.s3.bucket import Bucket, StoreError, repeat_while_lost, store
 from upload_client.s3.unfinished import unfinished_uploads
 from upload_client.transfer import DataRoot, TransferTask, send_files
 from upload_client.transfer.bulk_requests import look_at
-from upload_client.transfer.download import FetchTask, fetch_files
+from upload_client.transfer.download import fetch_files
 from upload_client.transfer.engine import DEFAULT_THRESHOLD
+from upload_client.transfer.fetch_task import FetchTask
 
 __all__ = ["send_to_s3"]
 
