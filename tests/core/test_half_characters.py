@@ -13,7 +13,7 @@ from dataclasses import asdict, is_dataclass
 import pytest
 from core.test_hand_over import RECORD
 from core.test_lease import HELD
-from core.test_ours import STATEMENT
+from core.test_own_files import STATEMENT
 from core.test_store_profile import profile
 from hypothesis import given
 from hypothesis import strategies as st

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from upload_client import Bucket
 from upload_client.errors import DeliveryError, UsageError
-from upload_client.functions.data_sync import apart, to_s3
+from upload_client.functions.data_sync import overlap, to_s3
 from upload_client.functions.data_sync.access import client as client_of
 from upload_client.functions.data_sync.local import SyncFailed
 from upload_client.functions.data_sync.models import BatchDataSyncRequest, DataSyncRequest, S3Access
@@ -187,8 +187,8 @@ def test_the_regions_of_a_partition_are_one_store_and_partitions_are_several(
 ) -> None:
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     places = [S3Place("bucket", "", S3Access(**{"region": "us-east-1", **side})) for side in (here, there)]
-    assert apart.same_store(*places) is one
-    assert apart.same_store(*reversed(places)) is one
+    assert overlap.same_store(*places) is one
+    assert overlap.same_store(*reversed(places)) is one
 
 
 def test_buckets_of_one_name_in_two_stores_are_two_and_one_under_two_addresses_is_one(
