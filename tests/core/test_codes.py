@@ -16,7 +16,7 @@ from upload_client.core.history import DeliveryHistory
 from upload_client.core.record_encoding import encode
 from upload_client.core.resume import Reason
 from upload_client.core.segments import decode_segment, encode_segment
-from upload_client.core.uploads import Upload, kept_mtime, settled_mtime
+from upload_client.core.uploads import Upload, is_unchanged, kept_mtime, settled_mtime
 
 PAGE = Path(__file__).parents[2] / "docs" / "codes.md"
 
@@ -175,3 +175,11 @@ def test_a_modification_time_that_no_record_can_hold_is_left_out(mtime_ns, kept)
 )
 def test_the_time_of_a_file_that_was_modified_a_moment_ago_is_left_out(mtime_ns, age, kept):
     assert settled_mtime(mtime_ns, mtime_ns + age) == (mtime_ns if kept else None)
+
+
+@pytest.mark.parametrize(
+    ("now", "is_touched", "unchanged"),
+    [((3, 5), False, True), ((3, 5), True, None), ((4, 5), False, False), ((3, 6), True, False)],
+)
+def test_of_a_file_whose_inode_was_touched_only_the_content_tells(now, is_touched, unchanged):
+    assert is_unchanged((3, 5), now, is_touched=is_touched) is unchanged

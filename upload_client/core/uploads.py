@@ -30,6 +30,7 @@ __all__ = [
     "OkVerdicts",
     "Upload",
     "UploadTable",
+    "is_unchanged",
     "kept_mtime",
     "parse_upload_id",
     "settled_mtime",
@@ -110,6 +111,20 @@ def settled_mtime(mtime_ns: int, seen_ns: int) -> int | None:
     """
     tick = _TICK_NS if mtime_ns % 1_000_000_000 else _COARSE_TICK_NS
     return kept_mtime(mtime_ns) if seen_ns - mtime_ns >= tick else None
+
+
+def is_unchanged(before: tuple[int, ...], now: tuple[int, ...], *, is_touched: bool) -> bool | None:
+    """Whether a file is what it was before; None where only its content tells.
+
+    Args:
+        before: size, modification time and what else it was known by.
+        now: the same, later.
+        is_touched: its inode has changed since (``ctime``): it was given other permissions or another link,
+            or it was modified and its time set back.
+    """
+    if now != before:
+        return False
+    return None if is_touched else True
 
 
 _AT_ONCE: Final = 4096  # rows that are looked at together

@@ -20,6 +20,7 @@ from typing import NamedTuple, Self
 
 from upload_client.core import checksums
 from upload_client.core.codes import FileCode
+from upload_client.core.uploads import is_unchanged
 
 __all__ = ["CAN_SEND_FILES", "CHANGED", "FileRange", "FileRefused", "Fingerprint", "LocalFile", "open_inside"]
 
@@ -125,17 +126,14 @@ class LocalFile:
         except FileNotFoundError:
             raise FileRefused("vanished while it was being sent", FileCode.MISSING) from None
         now = (status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev)
-        if now != self.fingerprint:
+        same = is_unchanged(self.fingerprint, now, is_touched=status.st_ctime_ns != self._ctime_ns)
+        if same is False:
             raise FileRefused(CHANGED, FileCode.CHANGED)
         self.seen_ns = seen_ns
-        if status.st_ctime_ns != self._ctime_ns:
-            self._is_touched = True
+        self._is_touched |= same is None
 
     def check_content(self, crc: int) -> None:
         """Make sure of the same, and, where only its content tells, that this is its CRC32.
-
-        That is where its inode has changed and not its fingerprint: it was given other permissions or another
-        link, or it was modified and its time set back.
 
         Raises:
             FileRefused: It has changed.

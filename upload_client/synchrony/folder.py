@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from upload_client.core.codes import FileCode, code_of_errno
 from upload_client.core.own_files import is_left_over
 from upload_client.core.paths import check_relpath
-from upload_client.core.uploads import settled_mtime
+from upload_client.core.uploads import is_unchanged, settled_mtime
 from upload_client.errors import UsageError
 from upload_client.support import failpoints
 from upload_client.support.atomic import naming
@@ -155,7 +155,7 @@ class Folder:
         to_read: list[tuple[str, int]] = []
         for path, status in self._walk(skipped, ignored):
             before = known.get(path)
-            if before is not None and _is_still(before, status):
+            if before is not None and _unchanged(before, status):
                 found[path] = before if before.ctime_ns else before._replace(ctime_ns=status.st_ctime_ns)
             # A path that is known was fit when it came to be.
             elif why := check_relpath(path) or (
@@ -285,9 +285,10 @@ class Folder:
             raise Changed("there is a file of this name by now (or one whose name differs only by case)")
         if now is None:
             raise Changed("has been deleted meanwhile")
-        if _is_still(here, now) and path not in self._fresh:
+        same = _unchanged(here, now)
+        if same and path not in self._fresh:
             return
-        if here[:3] != _known_by(now) or self.measure(path)[0][:4] != here[:4]:
+        if same is False or self.measure(path)[0][:4] != here[:4]:
             raise Changed("has been changed meanwhile")
 
     def clean(self) -> None:
@@ -385,13 +386,12 @@ def _unreadable(path: str, what: str, error: OSError) -> Skipped:
 _IDENTITY_FIELDS: Final = ("st_size", "st_mtime_ns", "st_ctime_ns")
 
 
-def _known_by(status: os.stat_result) -> tuple[int, int, int]:
-    return status.st_size, status.st_mtime_ns, status.st_ino
-
-
-def _is_still(here: Here, status: os.stat_result) -> bool:
-    """Whether a file needs no reading to be known for what it was."""
-    return here[:3] == _known_by(status) and here.ctime_ns in (0, status.st_ctime_ns)
+def _unchanged(here: Here, status: os.stat_result) -> bool | None:
+    return is_unchanged(
+        here[:3],
+        (status.st_size, status.st_mtime_ns, status.st_ino),
+        is_touched=here.ctime_ns not in (0, status.st_ctime_ns),
+    )
 
 
 def date_now(path: Path) -> bool:

@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 from upload_client.core import checksums
 from upload_client.core.own_files import LEFT_OVER
 from upload_client.core.text import for_terminal
-from upload_client.core.uploads import settled_mtime
+from upload_client.core.uploads import is_unchanged, settled_mtime
 from upload_client.errors import DeliveryError
 from upload_client.functions.data_sync.paths import LocalPlace
 from upload_client.support.atomic import claim
@@ -155,10 +155,12 @@ def bring_names_to_disk(paths: Iterable[str], root: str) -> None:
 def _check_copy(here: str, crc: int, again: int, before: os.stat_result, after: os.stat_result) -> None:
     if again != crc:
         raise OSError(errno.EIO, "what was written reads otherwise")
-    same = (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
-    if same and after.st_ctime_ns != before.st_ctime_ns:  # its time may have been set back
-        same = crc32_of(here) == checksums.encode(crc)
-    if not same:
+    same = is_unchanged(
+        (before.st_size, before.st_mtime_ns),
+        (after.st_size, after.st_mtime_ns),
+        is_touched=after.st_ctime_ns != before.st_ctime_ns,
+    )
+    if same is False or (same is None and crc32_of(here) != checksums.encode(crc)):
         raise OSError(errno.EAGAIN, "it was changed while it was copied")
 
 
