@@ -9,8 +9,6 @@ from typing import Any, BinaryIO, Protocol, cast
 from upload_client.activities.source import DataSource
 from upload_client.errors import Interrupted
 
-__all__ = ["Activity", "DeliveryActivity", "Writer"]
-
 
 class Writer(Protocol):
     """Puts what a reader gives to its place.

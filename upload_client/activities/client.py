@@ -15,8 +15,6 @@ from upload_client.ui import Several
 from upload_client.ui.ending import problem_lines
 from upload_client.ui.plain import PlainReporter
 
-__all__ = ["ClientActivity", "NotAllValid"]
-
 
 class NotAllValid(DeliveryError):  # noqa: N818 - named for what happened
     """A delivery has come to its end, and not all of it is delivered and valid.

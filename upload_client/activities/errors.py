@@ -13,8 +13,6 @@ from upload_client.core.hints import install
 from upload_client.core.text import for_terminal
 from upload_client.errors import DeliveryError, UsageError
 
-__all__ = ["NotDelivered", "missing_extra", "without_secrets"]
-
 _MAX_REASON = 500
 
 

@@ -13,8 +13,6 @@ from upload_client.activities.placing import ServerFileWriter
 from upload_client.core.placing import BLOCK, check_filename, folders
 from upload_client.errors import LoginRefused, NotReachable, UsageError
 
-__all__ = ["FtpClient", "FtpFileWriter"]
-
 _NOT_THERE = {"450", "550"}
 _NOT_KNOWN = {"500", "501", "502", "504"}
 """Replies to a command that a server does not have (RFC 959, section 4.2)."""

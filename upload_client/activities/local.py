@@ -14,8 +14,6 @@ from upload_client.errors import UsageError
 from upload_client.support.atomic import naming
 from upload_client.support.own_limits import advice
 
-__all__ = ["LocalFileWriter"]
-
 
 class LocalFileWriter:
     """Writes a local file: whole, or not at all. Folders are made.

@@ -19,8 +19,6 @@ from upload_client.core.text import for_log, for_terminal
 from upload_client.errors import LoginRefused, UsageError
 from upload_client.support.password_command import password_from_command
 
-__all__ = ["EmailFailureHandler", "EmailSuccessHandler", "Smtp", "check_address", "compose"]
-
 _log = logging.getLogger(__name__)
 
 _TIMEOUT = 60.0  # seconds

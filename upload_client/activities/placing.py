@@ -17,8 +17,6 @@ from upload_client.core.placing import BLOCK, check_filename, kept_blocks, tempo
 from upload_client.core.text import for_log
 from upload_client.errors import UsageError
 
-__all__ = ["Connection", "Place", "Placing", "ServerFileWriter", "named"]
-
 _log = logging.getLogger(__name__)
 
 

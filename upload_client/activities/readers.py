@@ -19,17 +19,6 @@ from upload_client.support.local_file import FileRefused, LocalFile, open_inside
 if TYPE_CHECKING:
     from upload_client.activities.s3 import S3Client
 
-__all__ = [
-    "BUFFER",
-    "read_blocks",
-    "read_exactly",
-    "read_file",
-    "read_ftp",
-    "read_http",
-    "read_object",
-    "read_s3",
-]
-
 Password = str | Callable[[], str] | None
 
 BUFFER = 1024**2

@@ -11,8 +11,6 @@ from upload_client.activities.errors import missing_extra
 from upload_client.core.text import for_log
 from upload_client.errors import Interrupted, UsageError
 
-__all__ = ["Hook", "RetryingActivity"]
-
 _log = logging.getLogger(__name__)
 
 Hook = Callable[[int, BaseException, float], object]

@@ -11,16 +11,6 @@ from upload_client.core.exits import ExitCode
 from upload_client.core.text import for_log
 from upload_client.errors import DeliveryError, Interrupted
 
-__all__ = [
-    "ActivityRunner",
-    "FailureHandler",
-    "LoggingFailureHandler",
-    "LoggingSuccessHandler",
-    "SuccessHandler",
-    "describe",
-    "exit_code_of",
-]
-
 _log = logging.getLogger(__name__)
 
 

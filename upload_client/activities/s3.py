@@ -24,8 +24,6 @@ from upload_client.s3.clients import s3_client
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client as BotoClient
 
-__all__ = ["S3Client", "S3FileWriter"]
-
 MAX_LINK = 7 * 24 * 3600
 """Seconds for which a link may hold (S3 user guide, "Download and upload objects with presigned URLs")."""
 

@@ -19,8 +19,6 @@ from upload_client.support.inputs import kept
 if TYPE_CHECKING:
     import paramiko
 
-__all__ = ["SftpClient", "SftpFileWriter"]
-
 _KEEPALIVE = 30  # seconds
 
 

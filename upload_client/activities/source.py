@@ -19,8 +19,6 @@ from upload_client.errors import UsageError
 if TYPE_CHECKING:
     from upload_client.activities.s3 import S3Client
 
-__all__ = ["DataSource", "find_callable"]
-
 _LEAVE_NO_DOUBT = (
     "Put the file there, or say what is meant: DataSource.text, .file, .url and .call (in a schedule"
     " `text`, `file`, `url` and `call`) leave no doubt."

@@ -17,8 +17,6 @@ from botocore.exceptions import CredentialRetrievalError
 from upload_client.core.foreign import sanitized
 from upload_client.support.program import MAX_OUTPUT, TooMuchOutput, run_program
 
-__all__ = ["CREDENTIAL_PROCESS_SECONDS", "bound_credential_process"]
-
 CREDENTIAL_PROCESS_SECONDS: Final = 120.0
 """It may ask somebody to touch a key."""
 _METHOD: Final = "custom-process"  # botocore's name for the provider

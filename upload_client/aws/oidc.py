@@ -56,8 +56,6 @@ from upload_client.support.deadline import within
 from upload_client.support.patience import NO_PATIENCE, Patience
 from upload_client.support.secrets import remember, without_secrets
 
-__all__ = ["OidcLogin"]
-
 _log = logging.getLogger(__name__)
 
 _MAX_ANSWER: Final = 256 * 1024

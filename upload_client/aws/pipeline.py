@@ -25,8 +25,6 @@ from upload_client.s3.bucket import AnswerLost, StoreError, store_errors
 if TYPE_CHECKING:
     from mypy_boto3_lambda.client import LambdaClient
 
-__all__ = ["READ_TIMEOUT", "Started", "lambda_client", "start"]
-
 _log = logging.getLogger(__name__)
 
 READ_TIMEOUT = 300

@@ -31,8 +31,6 @@ from upload_client.cli.sync import sync
 from upload_client.cli.unlock import unlock
 from upload_client.cli.verify import verify
 
-__all__ = ["main"]
-
 deliver.add_command(index)
 deliver.add_command(sandbox)
 deliver.add_command(check)

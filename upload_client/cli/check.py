@@ -44,8 +44,6 @@ if TYPE_CHECKING:
     from upload_client.core.preflight import Finding
     from upload_client.settings import Settings
 
-__all__ = ["check"]
-
 WIDE = 120
 """Columns from which what to do has a column of its own."""
 _UNKNOWN_WIDTH = 100  # columns, where nothing tells how many there are

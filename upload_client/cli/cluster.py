@@ -11,8 +11,6 @@ from upload_client.core.hints import install
 from upload_client.core.text import for_terminal
 from upload_client.errors import UsageError
 
-__all__ = ["dask_executor"]
-
 _PATIENCE = 10.0  # seconds
 _AT_LEAST = 16  # batches out at once: a cluster may still be growing
 

@@ -11,8 +11,6 @@ from upload_client.cli.help import Command, Section
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-__all__ = ["completion", "folders", "profiles"]
-
 
 def folders(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
     """Folders, for what may be a folder or a bucket."""

@@ -54,8 +54,6 @@ if TYPE_CHECKING:
     from upload_client.settings import Settings
     from upload_client.ui.jsonl import JsonlReporter
 
-__all__ = ["deliver"]
-
 _log = logging.getLogger(__name__)
 
 SANDBOX_DATASET, SANDBOX_DELIVERY = "sample", "1"

@@ -11,8 +11,6 @@ import click
 
 from upload_client.cli.help import Command, Section
 
-__all__ = ["docs"]
-
 _PACKAGE = Path(__file__).parents[1]
 _PLACES = (_PACKAGE / "_docs", _PACKAGE.parent / "docs")  # installed; in a clone
 _FOR_THE_SITE = re.compile(r"^(?::::|--8<--).*\n(?:    .*\n|\n)*", re.MULTILINE)

@@ -11,16 +11,20 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from upload_client.cli.help import Command, Group, Section
-from upload_client.cli.place import Chosen, choice_options, debug_option, force_option, write_text
+from upload_client.cli.place import (
+    Chosen,
+    choice_options,
+    debug_option,
+    force_option,
+    output_option,
+    write_text,
+)
 from upload_client.core.text import counted, for_terminal
 from upload_client.support.file_names import from_disk, on_disk
 from upload_client.ui.progress_line import ProgressLine
 
 if TYPE_CHECKING:
     from upload_client.core.problems import Problem
-
-__all__ = ["expectations"]
-
 
 _SEE = Section("See also", (("upload-client docs expectations", "all that may stand in the document"),))
 
@@ -45,13 +49,7 @@ def expectations() -> None:
     ),
 )
 @click.argument("source", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Where to write it.  [default: stdout]",
-)
+@output_option("Where to write it.  [default: stdout]")
 @force_option
 @choice_options
 @debug_option
@@ -243,13 +241,7 @@ def check(
 @click.option(
     "--files", metavar="GLOB", multiple=True, help="The files that it is of; may be given repeatedly."
 )
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Where to write it.  [default: stdout]",
-)
+@output_option("Where to write it.  [default: stdout]")
 @force_option
 @debug_option
 def import_(
@@ -305,13 +297,7 @@ def import_(
 @click.option(
     "--type", "name", metavar="NAME", help="The type of files.  [default: the only one with columns]"
 )
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Where to write it.  [default: stdout]",
-)
+@output_option("Where to write it.  [default: stdout]")
 @force_option
 @debug_option
 def export(*, document: Path, form: str, name: str | None, output: Path | None, force: bool) -> None:

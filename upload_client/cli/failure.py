@@ -24,8 +24,6 @@ from upload_client.support.streams import let_go
 if TYPE_CHECKING:
     from upload_client.events import Summary
 
-__all__ = ["COMMAND", "EXIT_CODES", "GIVEN", "Failure", "written"]
-
 EXIT_CODES = (
     (0, "all files valid, or nothing left to do"),
     (1, "unexpected error"),

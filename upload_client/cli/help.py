@@ -7,8 +7,6 @@ from typing import Any, NamedTuple
 
 import click
 
-__all__ = ["ENVIRONMENT", "Command", "Group", "Section"]
-
 
 class Section(NamedTuple):
     """A section at the end of a help page: rows of a term and what it means (empty: a line of its own)."""

@@ -15,6 +15,7 @@ from upload_client.cli.place import (
     debug_option,
     force_option,
     log_file_option,
+    output_option,
     patience_option,
     plain_http_option,
     profile_option,
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from upload_client.core.own_files import Kind
     from upload_client.index import Files
     from upload_client.s3.bucket import Bucket
-
-__all__ = ["index"]
 
 _OURS: dict[Format, Kind] = {"csv": "index", "tsv": "index", "parquet": "index"}
 """Lists that can be told from those of others, so that an older one is replaced."""
@@ -53,13 +52,7 @@ SHOWN = 10
     ),
 )
 @click.argument("source", shell_complete=folders)
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Where to write it.  [default: index.csv in SOURCE]",
-)
+@output_option("Where to write it.  [default: index.csv in SOURCE]")
 @click.option(
     "--format",
     "as_format",

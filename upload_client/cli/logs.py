@@ -22,8 +22,6 @@ from upload_client.support.atomic import check_free
 from upload_client.support.in_use import note
 from upload_client.ui.lines import Lines
 
-__all__ = ["KEPT", "kept_logs", "log_into", "logging_run"]
-
 KEPT = 10
 """Log files of deliveries that are kept; the oldest goes when a new one comes."""
 

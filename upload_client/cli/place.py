@@ -21,32 +21,6 @@ if TYPE_CHECKING:
     from upload_client.settings import Settings
     from upload_client.support.patience import Patience
 
-__all__ = [
-    "Chosen",
-    "choice_options",
-    "debug_option",
-    "delivery_options",
-    "digest_option",
-    "engine_option",
-    "force_option",
-    "index_format_option",
-    "index_option",
-    "log_file_option",
-    "log_in",
-    "max_retries_option",
-    "no_index_option",
-    "own_consent",
-    "own_settings",
-    "patience_option",
-    "plain_http_option",
-    "profile_option",
-    "refuse_at_once",
-    "source_option",
-    "waiting",
-    "write_text",
-]
-
-
 source_option = click.option(
     "--source",
     default=".",
@@ -70,6 +44,13 @@ no_index_option = click.option(
     "--no-index", is_flag=True, help="All files, even where there is an index.csv in the source."
 )
 force_option = click.option("--force", is_flag=True, help="Write over whatever file is there.")
+
+
+def output_option(help_text: str) -> Callable[..., Any]:
+    """The option ``-o``, with its help."""
+    return click.option(
+        "-o", "--output", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help=help_text
+    )
 
 
 engine_option = click.option(

@@ -9,8 +9,6 @@ import click
 from upload_client.aws.auth import Prompt
 from upload_client.core.text import for_terminal
 
-__all__ = ["find_prompt"]
-
 
 def find_prompt() -> Prompt | None:
     """Something that asks on stderr; None where nobody is there to answer."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from upload_client.ui.progress_line import ProgressLine
 
-__all__ = ["ReadingProgress"]
-
 
 class ReadingProgress(ProgressLine):
     """Says on a terminal how far reading is."""

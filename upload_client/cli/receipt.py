@@ -7,11 +7,9 @@ from pathlib import Path
 import click
 
 from upload_client.cli.help import Command, Group, Section
-from upload_client.cli.place import debug_option, delivery_options, force_option, log_in
+from upload_client.cli.place import debug_option, delivery_options, force_option, log_in, output_option
 from upload_client.cli.receipt_show import show
 from upload_client.core.text import for_terminal
-
-__all__ = ["receipt"]
 
 
 class _Receipt(Group):
@@ -75,13 +73,9 @@ def receipt() -> None:
     ),
 )
 @delivery_options
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Where to write it; into - (stdout), a pipe or a device, without what belongs beside it."
-    "  [default: its own name, in the current directory]",
+@output_option(
+    "Where to write it; into - (stdout), a pipe or a device, without what belongs beside it."
+    "  [default: its own name, in the current directory]"
 )
 @force_option
 def fetch(

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from upload_client.core.receipt import Delivered, ReceiptHead
     from upload_client.core.receipt_reading import ReceiptReader
 
-__all__ = ["show"]
-
 _NAMED = 10
 """Files that are shown, runs of a kind, and ways of being judged."""
 _KINDS = 1000  # ways of being judged that are told apart

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from upload_client.cli.help import Command, Section
-from upload_client.cli.place import delivery_options, force_option, log_in, waiting
+from upload_client.cli.place import delivery_options, force_option, log_in, output_option, waiting
 from upload_client.core.text import for_terminal
 
 if TYPE_CHECKING:
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from upload_client.core.files import ClientFile
     from upload_client.core.layout import Layout
     from upload_client.s3.bucket import Bucket
-
-__all__ = ["check_target", "report", "write_report", "write_report_of"]
 
 
 @click.command(
@@ -50,13 +48,7 @@ __all__ = ["check_target", "report", "write_report", "write_report_of"]
     ),
 )
 @delivery_options
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Where to write it.  [default: upload-client_D_Y_report.html]",
-)
+@output_option("Where to write it.  [default: upload-client_D_Y_report.html]")
 @force_option
 def report(
     *,

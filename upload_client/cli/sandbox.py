@@ -17,8 +17,6 @@ from upload_client.core.text import for_terminal
 if TYPE_CHECKING:
     from upload_client.sandbox import Sandbox
 
-__all__ = ["sandbox"]
-
 
 @click.command(
     cls=Command,

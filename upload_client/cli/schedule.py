@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from upload_client.activities.schedule.outlook import Outlook
 
-__all__ = ["schedule"]
-
 SCHEMA_VERSION = 1
 """Version of the lines of --json."""
 

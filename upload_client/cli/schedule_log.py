@@ -14,8 +14,6 @@ from upload_client.cli.logs import log_into
 from upload_client.core.text import for_terminal
 from upload_client.ui.lines import Lines
 
-__all__ = ["logging_to_stderr"]
-
 T = TypeVar("T")
 
 

@@ -14,8 +14,6 @@ from types import FrameType
 from upload_client.core.exits import ExitCode
 from upload_client.ui import restore_terminal
 
-__all__ = ["interruptible"]
-
 _ENDING_SIGNALS = ("SIGHUP", "SIGUSR1", "SIGUSR2", "SIGXCPU")
 _AT_ONCE = b"stopped at once; the same command goes on from here\r\n"
 

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from upload_client.reports.observer import StatusReporter
     from upload_client.support.patience import Patience
 
-__all__ = ["status"]
-
 WATCH_SECONDS = 5.0
 """Between two looks, if a look takes no longer than a tenth of that."""
 

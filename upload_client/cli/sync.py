@@ -11,8 +11,6 @@ from upload_client.cli.completion import folders
 from upload_client.cli.help import Command, Section
 from upload_client.cli.place import debug_option, log_file_option
 
-__all__ = ["sync"]
-
 
 @click.command(
     cls=Command,

@@ -10,8 +10,6 @@ from upload_client.cli.help import Command, Section
 from upload_client.cli.place import delivery_options, log_in
 from upload_client.core.text import for_terminal
 
-__all__ = ["unlock"]
-
 
 @click.command(
     cls=Command,

@@ -20,6 +20,7 @@ from upload_client.cli.place import (
     force_option,
     log_file_option,
     log_in,
+    output_option,
     own_settings,
     patience_option,
     plain_http_option,
@@ -40,8 +41,6 @@ if TYPE_CHECKING:
     from upload_client.receipts.retention import Retention
     from upload_client.receipts.signing import PublicKey
     from upload_client.receipts.verify import Checked
-
-__all__ = ["verify"]
 
 SCHEMA_VERSION = 1
 """Version of the lines of --json."""
@@ -147,13 +146,7 @@ NAMED = 10
 @patience_option
 @plain_http_option
 @click.option("--all", "names_all", is_flag=True, help="Name every file that differs, not the first ten.")
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write all that differs as CSV: difference, path, message.",
-)
+@output_option("Write all that differs as CSV: difference, path, message.")
 @force_option
 @choice_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout, the last a summary.")

@@ -9,8 +9,6 @@ import click
 
 from upload_client.core.text import for_terminal
 
-__all__ = ["show_versions"]
-
 
 def show_versions(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:  # click's face
     """Print the versions of this program and of what it builds on, and end. Imports none of that."""

@@ -30,15 +30,6 @@ from upload_client.errors import LogBroken
 from upload_client.s3.bucket import Bucket, StoreError, repeat_while_lost
 from upload_client.support.clock import SYSTEM, Clock
 
-__all__ = [
-    "Folded",
-    "find_shards",
-    "fold_validators",
-    "read_logs",
-    "validator_reader",
-    "write_checkpoint",
-]
-
 _log = logging.getLogger(__name__)
 
 _KEPT = 2  # checkpoints: the newest may be one whose record never reached the log

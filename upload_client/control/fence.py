@@ -24,8 +24,6 @@ from upload_client.errors import UsageError
 from upload_client.s3.bucket import Bucket, NotFound, ObjectInfo, ObjectTooLarge
 from upload_client.support.clock import SYSTEM, Clock
 
-__all__ = ["fence_logs", "unlock"]
-
 
 def fence_logs(
     control: Bucket,

@@ -16,8 +16,6 @@ from pathlib import Path
 
 from upload_client.core.lease import ProcessIdentity
 
-__all__ = ["current_process", "is_running", "new_agent_id"]
-
 _PROC = Path("/proc")
 
 

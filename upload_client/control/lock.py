@@ -50,8 +50,6 @@ from upload_client.s3.bucket import (
 from upload_client.support.background import Background
 from upload_client.support.clock import SYSTEM, Clock
 
-__all__ = ["LAST_CHANCE", "Lock", "LockState", "epoch_floor", "locked", "numbered"]
-
 _log = logging.getLogger(__name__)
 
 LockState = Literal["free", "held", "released", "lost"]

@@ -46,8 +46,6 @@ from upload_client.s3.write_guard import guarded_by
 from upload_client.support.background import Background, aside_each
 from upload_client.support.clock import SYSTEM, Clock
 
-__all__ = ["AT_ONCE_SECONDS", "MAX_STRANGE", "READ_BUDGET", "LogReader", "LogWriter", "last_epoch"]
-
 _log = logging.getLogger(__name__)
 
 READ_BUDGET = 16 * 1024 * 1024

@@ -21,8 +21,6 @@ from upload_client.support.patience import NO_PATIENCE, Patience
 if TYPE_CHECKING:
     import boto3
 
-__all__ = ["Places", "complete_settings", "open_places", "usage_errors"]
-
 _log = logging.getLogger(__name__)
 
 _CONTROL_TIMEOUT = 20.0  # seconds: a lock's refresh must not hang for longer than a short lease can wait

@@ -20,8 +20,6 @@ from upload_client.s3.bucket import (
 )
 from upload_client.support.clock import SYSTEM, Clock
 
-__all__ = ["probe_store", "prove_conditions"]
-
 _log = logging.getLogger(__name__)
 
 _NO_ETAG = "0" * 32

@@ -38,8 +38,6 @@ from upload_client.s3.bucket import (
 from upload_client.support.background import aside
 from upload_client.support.clock import SYSTEM, Clock
 
-__all__ = ["adopt_profile", "known_profile", "probe_profile", "save_profile"]
-
 _log = logging.getLogger(__name__)
 _O = Observation
 

@@ -7,8 +7,6 @@ from upload_client.core.records import MAX_SEGMENT, MalformedSegment, ValidatorI
 from upload_client.core.segments import decode_segment
 from upload_client.s3.bucket import Bucket, NotFound, ObjectTooLarge
 
-__all__ = ["find_validator"]
-
 
 def find_validator(
     control: Bucket, layout: Layout, *, shard: int, epoch: int, known: int

@@ -8,19 +8,6 @@ from typing import Final, NamedTuple
 
 from upload_client.core.text import counted
 
-__all__ = [
-    "POINTER_BYTES",
-    "RECENT_SECONDS",
-    "WARNING",
-    "Accident",
-    "accidents",
-    "is_pointer",
-    "is_recent",
-    "is_script",
-    "sentence",
-    "still_growing",
-]
-
 WARNING: Final = "this may lie there by accident (--exclude leaves it out): "
 """The beginning of a `sentence`."""
 RECENT_SECONDS: Final = 10.0

@@ -18,8 +18,6 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Final
 
-__all__ = ["CODES", "Meaning", "is_code", "meaning"]
-
 
 class Meaning(Enum):
     """The meaning of an answer."""

@@ -18,25 +18,6 @@ from upload_client.core.text import is_whole
 from upload_client.core.times import milliseconds
 from upload_client.core.values import value
 
-__all__ = [
-    "MAX_ENVELOPE",
-    "PAYLOAD_TYPE",
-    "BadSignature",
-    "Envelope",
-    "Signature",
-    "Statement",
-    "decode_envelope",
-    "decode_statement",
-    "encode_envelope",
-    "encode_statement",
-    "pre_authentication",
-    "read_statement",
-    "signature_name",
-    "statement_of",
-    "timestamp_name",
-    "why_not_of",
-]
-
 PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 STATEMENT: Final = "https://in-toto.io/Statement/v1"
 PREDICATE: Final = "urn:upload-client:receipt:1"

@@ -14,8 +14,6 @@ from typing import Any, Final
 
 from upload_client.core.text import for_log
 
-__all__ = ["RETRIES", "definition", "is_equal", "is_job_name", "overrides", "resources"]
-
 RETRIES: Final[Mapping[str, Any]] = {
     "attempts": 5,
     "evaluateOnExit": [

@@ -25,8 +25,6 @@ from upload_client.core.text import for_log
 from upload_client.core.times import from_milliseconds, milliseconds
 from upload_client.core.values import value
 
-__all__ = ["MAX_CHECKPOINT", "BadCheckpoint", "Checkpoint", "decode_checkpoint", "encode_checkpoint"]
-
 VERSION: Final = 4
 MAX_CHECKPOINT: Final = 1024 * 1024 * 1024
 """Bytes, before and after unpacking: five million files take some 800 MB."""

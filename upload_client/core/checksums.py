@@ -18,8 +18,6 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["CRC32", "Buffer", "Polynomial", "combine", "crc32", "decode", "encode"]
-
 Buffer = bytes | bytearray | memoryview
 
 

@@ -8,8 +8,6 @@ from typing import Any, Final
 from upload_client.core.text import for_log
 from upload_client.core.values import value
 
-__all__ = ["MAX_CLOSED", "MAX_NOTE", "Closed"]
-
 MAX_CLOSED: Final = 8 * 1024
 """Bytes of it."""
 MAX_NOTE: Final = 500

@@ -13,8 +13,6 @@ import re
 from enum import StrEnum
 from typing import Final, Literal, Self
 
-__all__ = ["FileCode", "MessageCode", "code_of_errno", "is_code", "todo"]
-
 is_code: Final = re.compile(r"[a-z][a-z0-9_]{0,39}").fullmatch
 """Whether a text has the form of a code."""
 

@@ -20,24 +20,6 @@ from upload_client.core.text import for_log
 from upload_client.core.times import milliseconds
 from upload_client.core.values import value
 
-__all__ = [
-    "EVENTS",
-    "MAX_LINE",
-    "MAX_LOOKED",
-    "MAX_RECORDS",
-    "BadChain",
-    "CustodyRecord",
-    "Event",
-    "Happened",
-    "chain_name",
-    "check_chain",
-    "decode_record",
-    "encode_record",
-    "line_sha256",
-    "next_record",
-    "standing",
-]
-
 Event: TypeAlias = Literal["handed over", "removed", "closed", "reopened", "withdrawn", "expired"]
 """Kinds of records."""
 

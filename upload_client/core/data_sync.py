@@ -14,28 +14,6 @@ from typing import Final, NamedTuple
 
 from upload_client.core.paths import check_relpath, collisions
 
-__all__ = [
-    "BATCH_BYTES",
-    "BATCH_OBJECTS",
-    "Decision",
-    "Facts",
-    "Filters",
-    "PathStats",
-    "Together",
-    "Tree",
-    "TreeNode",
-    "decide",
-    "first_fit_decreasing",
-    "is_marker",
-    "local_problem",
-    "local_problems",
-    "md5_of",
-    "relative_to",
-    "same_content",
-    "stale",
-    "together",
-]
-
 BATCH_BYTES: Final = 250 * 1024**3
 """Bytes of a batch where nobody has said how many."""
 

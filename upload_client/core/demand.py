@@ -16,26 +16,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
-__all__ = [
-    "ENVIRONMENT_LIMIT",
-    "TEMPORARY",
-    "DemandError",
-    "Mount",
-    "Param",
-    "check_id",
-    "environment_file",
-    "environment_of",
-    "job_name",
-    "named_variable",
-    "placed",
-    "read_params",
-    "resolved",
-    "shell_command",
-    "size_of",
-    "split_environment",
-    "stated",
-]
-
 ENVIRONMENT_LIMIT: Final = 8192 * 9 // 10
 """Bytes of variables that are given to a job as they are: AWS Batch takes 8 KiB of overrides in all."""
 

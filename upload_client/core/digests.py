@@ -21,8 +21,6 @@ from typing import Any, Final
 
 from upload_client.core.checksums import Buffer, Polynomial
 
-__all__ = ["ALGORITHMS", "CRCS", "Digests", "checksums_stated", "combine", "encode", "parse", "slow_crc"]
-
 CRCS: Final = {
     "crc32c": Polynomial(0x82F63B78, 32),
     "crc64nvme": Polynomial(0x9A6C9329AC4BC9B5, 64),

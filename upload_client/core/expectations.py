@@ -15,8 +15,6 @@ from typing import Final
 from upload_client.core.text import counted, for_log
 from upload_client.core.values import value
 
-__all__ = ["ANY", "FileType", "Range", "Rules", "Tally", "glob_pattern", "glob_problem"]
-
 MAX_NAMED: Final = 3
 """Paths that a sentence names."""
 _MAX_PATH = 120  # characters of a path in a sentence

@@ -6,8 +6,6 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
-__all__ = ["MAX_NAMED", "Few"]
-
 MAX_NAMED: Final = 10
 """As many of each kind are named."""
 

@@ -11,8 +11,6 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-__all__ = ["HIDDEN", "hide", "is_page", "sanitized", "secrets_of_url", "xml_text"]
-
 HIDDEN: Final = "***"
 """The mark in the place of a secret."""
 

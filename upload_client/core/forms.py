@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from typing import Final
 
-__all__ = ["CRC32", "ETAG", "VERSION_ID", "is_crc32", "is_etag", "is_version_id"]
-
 ETAG: Final = r"[!#-\[\]-~]{1,128}"
 """Pattern: printable ASCII without the quote and the backslash."""
 CRC32: Final = r"[A-Za-z0-9+/]{5}[AQgw]=="

@@ -16,8 +16,6 @@ from upload_client.core.files import TRANSFER_TYPES, TransferType
 from upload_client.core.text import for_log
 from upload_client.core.values import value
 
-__all__ = ["MAX_RECORD", "BadRecord", "HandOver", "archived_line", "landing_differs", "name_of_folder"]
-
 MAX_RECORD: Final = 64 * 1024
 """Bytes of a record."""
 _KIND: Final = "hand-over"

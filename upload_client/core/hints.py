@@ -6,8 +6,6 @@ import re
 import shlex
 from collections.abc import Callable, Sequence
 
-__all__ = ["complete", "install", "place_of"]
-
 _COMMAND = re.compile(r"`upload-client (check|receipt|status|unlock)((?: [^`]*)?)`")
 _NAMING = ("--profile", "--dataset", "--delivery-id")
 

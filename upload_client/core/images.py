@@ -11,24 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-__all__ = [
-    "LIST_TYPES",
-    "MANIFEST_TYPES",
-    "Blob",
-    "Challenge",
-    "ImageError",
-    "ImageName",
-    "Manifest",
-    "challenge_of",
-    "ecr_host",
-    "ecr_place",
-    "is_digest",
-    "is_tag",
-    "parse_image",
-    "place_at_api",
-    "read_manifest",
-]
-
 LIST_TYPES: Final = (
     "application/vnd.docker.distribution.manifest.list.v2+json",
     "application/vnd.oci.image.index.v1+json",

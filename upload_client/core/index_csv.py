@@ -6,8 +6,6 @@ import csv
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-__all__ = ["MAX_FILES", "MAX_ROW", "lines_of", "rows_of"]
-
 MAX_FILES: Final = 5_000_000
 """Files of an index that is read: as many as a delivery may have."""
 MAX_ROW: Final = 1024 * 1024

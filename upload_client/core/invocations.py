@@ -17,20 +17,6 @@ from typing import Any, Final
 from upload_client.core.foreign import HIDDEN
 from upload_client.core.text import for_log
 
-__all__ = [
-    "DEFAULT_FUNCTIONS",
-    "LOG_LEVELS",
-    "MAX_ANSWER",
-    "Contradiction",
-    "log_level",
-    "may_run",
-    "merged",
-    "patterns_of",
-    "split_name",
-    "unanswerable",
-    "without_secret_fields",
-]
-
 DEFAULT_FUNCTIONS: Final = "upload_client.functions.*"
 """The names that may be run where the receiver has said nothing."""
 

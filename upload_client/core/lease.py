@@ -18,30 +18,6 @@ from typing import Any, Literal
 from upload_client.core.files import TRANSFER_TYPES, TransferType
 from upload_client.core.text import for_log, is_whole
 
-__all__ = [
-    "ACTIVE_LATELY",
-    "DEFAULT_LEASE",
-    "GRACE",
-    "MAX_BODY",
-    "MAX_EPOCH",
-    "MAX_LEASE",
-    "MIN_LEASE",
-    "EpochsExhausted",
-    "Lease",
-    "LeaseStatus",
-    "LockBody",
-    "ProcessIdentity",
-    "ReadBack",
-    "Refuse",
-    "Take",
-    "WhyRefused",
-    "WhyTaken",
-    "may_take",
-    "may_unlock",
-    "next_epoch",
-    "read_back",
-]
-
 VERSION = 1
 MAX_BODY = 2048
 """Bytes a lock object may have."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Literal, TypeAlias, get_args
 
-__all__ = ["WHY_LEFT_OUT", "WhyLeftOut", "describe", "sentence"]
-
 WhyLeftOut: TypeAlias = Literal[
     "excluded", "not_included", "symlink", "special", "ours", "in_use", "not_to_transfer"
 ]

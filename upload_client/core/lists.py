@@ -12,19 +12,6 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final, NamedTuple
 
-__all__ = [
-    "DELIMITERS",
-    "NO_PATH",
-    "Columns",
-    "boolean",
-    "columns_of",
-    "looks_like_paths",
-    "looks_like_sums",
-    "parse_sum",
-    "plain_path",
-    "size_of",
-]
-
 DELIMITERS: Final = (",", ";", "\t")
 NO_PATH: Final = "has no column 'path'"
 

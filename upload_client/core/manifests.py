@@ -10,25 +10,6 @@ from typing import Final, Literal, TypeAlias, get_args
 
 from upload_client.core.lists import DELIMITERS, columns_of, looks_like_paths, looks_like_sums
 
-__all__ = [
-    "DIGESTS",
-    "FORMATS",
-    "PAYLOAD",
-    "WRITTEN",
-    "Format",
-    "bagit_digest",
-    "bagit_line",
-    "bagit_path",
-    "detect",
-    "header_of",
-    "is_above_header",
-    "is_directive",
-    "named_format",
-    "parse_bagit_line",
-    "split_bagit_line",
-    "text_coding",
-]
-
 Format: TypeAlias = Literal["csv", "tsv", "parquet", "bagit", "s3", "sums", "paths"]
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
 """``csv``, ``tsv``, ``parquet``: tables with a column ``path``. ``bagit``: a payload manifest. ``s3``: of S3

@@ -13,18 +13,6 @@ from typing import Final
 
 from upload_client.core.text import for_terminal
 
-__all__ = [
-    "MAX_SES_SUBJECT",
-    "MAX_SNS_MESSAGE",
-    "MAX_SNS_SUBJECT",
-    "Mail",
-    "TargetError",
-    "Topic",
-    "is_address",
-    "subject_line",
-    "target_of",
-]
-
 MAX_SNS_SUBJECT: Final = 100
 """Characters. https://docs.aws.amazon.com/sns/latest/api/API_Publish.html"""
 MAX_SNS_MESSAGE: Final = 256 * 1024

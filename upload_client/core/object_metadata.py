@@ -15,8 +15,6 @@ from typing import Any
 
 from upload_client.core.paths import MAX_KEY, NOT_IN_XML
 
-__all__ = ["MAX_METADATA", "check_bucket", "check_key", "object_metadata"]
-
 MAX_METADATA = 2048
 """Bytes that all names and values may have together, in UTF-8, as they are sent."""
 

@@ -6,8 +6,6 @@ import difflib
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-__all__ = ["ACLS", "NAMES", "check_options", "for_control"]
-
 NAMES: Final = (
     "ACL",
     "ExpectedBucketOwner",

@@ -17,23 +17,6 @@ from upload_client.core.records import Init
 from upload_client.core.times import milliseconds, timestamp
 from upload_client.core.values import value
 
-__all__ = [
-    "NAMED",
-    "SEEN_STATES",
-    "FileState",
-    "IndexRows",
-    "LandingSeen",
-    "NamedFile",
-    "SeenState",
-    "Tally",
-    "file_states",
-    "landing_seen",
-    "last_run",
-    "parse_index",
-    "states_of_client",
-    "tally",
-]
-
 NAMED: Final = 10
 """Files that are named, of those that went wrong last."""
 

@@ -12,8 +12,6 @@ from typing import Final
 
 from upload_client.core.text import counted
 
-__all__ = ["NOT_OPENED", "not_opened", "opened_as", "opened_as_written", "sentence"]
-
 NOT_OPENED: Final = "not opened: "
 """The beginning of the text about a file that was not opened; behind it stands why."""
 _IN_CHECK: Final = " not opened: "

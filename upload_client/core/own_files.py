@@ -14,20 +14,6 @@ from typing import Final, Literal, TypeAlias, get_args
 
 from upload_client.core.checksums import decode
 
-__all__ = [
-    "KINDS",
-    "LEFT_OVER",
-    "LOOKED_AT",
-    "PAGE_MARK",
-    "PARQUET_MARK",
-    "STATE_COLUMNS",
-    "Kind",
-    "is_left_over",
-    "is_ours",
-    "is_time_stamp",
-    "whose",
-]
-
 Kind: TypeAlias = Literal[
     "index",
     "state",

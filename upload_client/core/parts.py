@@ -10,27 +10,6 @@ from dataclasses import dataclass
 
 from upload_client.core import checksums
 
-__all__ = [
-    "DEFAULT_PART",
-    "GIB",
-    "MAX_OBJECT",
-    "MAX_PART",
-    "MAX_PARTS",
-    "MAX_STREAMED",
-    "MIB",
-    "MIN_PART",
-    "MULTIPART_COPY_LIMIT",
-    "ListedPart",
-    "Part",
-    "TooLarge",
-    "crc32_of_parts",
-    "is_kept",
-    "part_size_for",
-    "part_size_of",
-    "parts",
-    "streamed_part_size",
-]
-
 MIB = 1024**2
 GIB = 1024**3
 MIN_PART = 5 * MIB

@@ -12,15 +12,6 @@ from array import array
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-__all__ = [
-    "MAX_KEY",
-    "NOT_IN_XML",
-    "Collision",
-    "check_relpath",
-    "check_relpaths",
-    "collisions",
-]
-
 MAX_KEY = 1024
 """Bytes of UTF-8 an S3 key may have (S3 user guide, "Naming Amazon S3 objects")."""
 

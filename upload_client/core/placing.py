@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-__all__ = ["BLOCK", "check_filename", "folders", "kept_blocks", "temporary_name"]
-
 BLOCK = 1024**2
 """Bytes of which a checksum is kept while a file is written."""
 

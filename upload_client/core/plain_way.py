@@ -14,8 +14,6 @@ import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-__all__ = ["PlainPlace", "PlainWay", "plain_way"]
-
 _WITHOUT_MEANING: Final = frozenset(
     {
         "AWS_ACCESS_KEY_ID",

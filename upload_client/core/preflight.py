@@ -17,27 +17,6 @@ from upload_client.core.answers import Meaning
 from upload_client.core.exits import ExitCode
 from upload_client.core.values import value
 
-__all__ = [
-    "BY_NAME",
-    "CHECKS",
-    "Check",
-    "Estimate",
-    "Finding",
-    "Place",
-    "Status",
-    "actions_of",
-    "advice",
-    "allowed",
-    "clock_status",
-    "close_name",
-    "dump_bytes",
-    "duration_text",
-    "estimate",
-    "exit_code",
-    "next_probe",
-    "resource",
-]
-
 Status = Literal["ok", "warning", "problem", "skipped"]
 Place = Literal["", "control", "landing", "source", "parameter", "function"]
 

@@ -10,8 +10,6 @@ from upload_client.core.codes import todo
 from upload_client.core.files import State
 from upload_client.core.values import value
 
-__all__ = ["MAX_NAMED", "Problem", "group"]
-
 MAX_NAMED: Final = 10
 """Files that a problem names; all are in the state CSV."""
 

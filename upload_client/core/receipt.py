@@ -38,35 +38,6 @@ from upload_client.core.parts import MAX_OBJECT
 from upload_client.core.paths import check_relpaths
 from upload_client.core.values import value
 
-__all__ = [
-    "HEAD_BYTES",
-    "MAX_OPENED",
-    "NOTHING_DUE",
-    "SCHEMA_VERSION",
-    "SCHEMA_VERSIONS",
-    "TRAILER_BYTES",
-    "BadReceipt",
-    "ClientRun",
-    "Delivered",
-    "DeliveredBy",
-    "Due",
-    "IndexNamed",
-    "LogTail",
-    "ReceiptHead",
-    "ValidatorRun",
-    "digest_in_trailer",
-    "digest_of_columns",
-    "digest_of_files",
-    "due",
-    "encode_columns",
-    "encode_receipt",
-    "encoded_head",
-    "ended_at",
-    "hashed_name",
-    "receipt_name",
-    "schema_in_head",
-]
-
 SCHEMA_VERSION: Final = 2
 """Grows when a reader of an earlier version would go wrong."""
 SCHEMA_VERSIONS: Final = (1, 2)

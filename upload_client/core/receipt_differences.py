@@ -9,17 +9,6 @@ from typing import Final, Literal, TypeAlias, get_args
 from upload_client.core.receipt import Delivered
 from upload_client.core.values import value
 
-__all__ = [
-    "DIFFERENCES",
-    "Difference",
-    "Findings",
-    "Kind",
-    "compare_content",
-    "compare_listing",
-    "compare_receipts",
-    "compare_size",
-]
-
 Kind: TypeAlias = Literal[
     "missing",
     "extra",

@@ -32,12 +32,6 @@ from upload_client.core.receipt import (
 )
 from upload_client.core.times import milliseconds
 
-__all__ = [
-    "MAX_HEAD",
-    "MAX_LINE",
-    "ReceiptReader",
-]
-
 MAX_LINE: Final = 16 * 1024
 """Bytes of any other line. A path of 1,024 bytes and a version of as many, all escaped, take half of it."""
 MAX_HEAD: Final = 4 * 1024 * 1024

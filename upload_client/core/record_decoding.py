@@ -54,25 +54,6 @@ from upload_client.core.uploads import (
     parse_upload_id,
 )
 
-__all__ = [
-    "CLIENT_KINDS",
-    "OF_CLIENT",
-    "OF_VALIDATOR",
-    "USUAL_TRANSFERRED",
-    "USUAL_VERDICT",
-    "VALIDATOR_KINDS",
-    "Malformed",
-    "announcement_at",
-    "announcements",
-    "check_path",
-    "decode_header",
-    "decode_line",
-    "ok_at",
-    "ok_verdicts",
-    "usual_transferred",
-    "usual_verdict",
-]
-
 _MAX_VERSION = 100  # characters of a program's name, and of its version
 _MAX_INT = 2**63 - 1
 

@@ -41,10 +41,6 @@ from upload_client.core.records import (
 )
 from upload_client.core.times import minute
 
-__all__ = [
-    "encode",
-]
-
 _BRIEF_TEXT = 200  # characters of a message in a record that would else be too long
 _FEW_CHECKS = 16  # in such a one
 _OF_VALIDATORS = frozenset({ValidatorInit, IndexJudged, Verdict, Cursor, PassedOver, Shutdown})

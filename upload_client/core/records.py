@@ -14,44 +14,6 @@ from typing import Final, Literal, TypeAlias
 from upload_client.core.uploads import Upload
 from upload_client.core.values import value
 
-__all__ = [
-    "FLUSH_SECONDS",
-    "KEEPALIVE_SECONDS",
-    "MAX_BATCH_BYTES",
-    "MAX_BATCH_RECORDS",
-    "MAX_NESTING",
-    "MAX_PROBLEMS",
-    "MAX_RECORD",
-    "MAX_SEGMENT",
-    "MAX_TEXT",
-    "MAX_TEXTS",
-    "MAX_UNFLUSHED",
-    "STOPPED_EARLY",
-    "TOO_MANY_INVALID",
-    "VERSION",
-    "CheckpointMade",
-    "ClientRecord",
-    "Crash",
-    "Cursor",
-    "Failed",
-    "Found",
-    "IndexJudged",
-    "Init",
-    "Keepalive",
-    "MalformedSegment",
-    "PassedOver",
-    "Record",
-    "SegmentHeader",
-    "Shutdown",
-    "Stop",
-    "Transferred",
-    "ValidatorInit",
-    "ValidatorRecord",
-    "Verdict",
-    "VerdictStatus",
-    "Writer",
-]
-
 VERSION: Final = 1
 """Grows only when a reader of an earlier version would go wrong."""
 MAX_RECORD: Final = 64 * 1024

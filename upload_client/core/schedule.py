@@ -15,24 +15,6 @@ from enum import Enum
 
 from upload_client.core.lease import ProcessIdentity
 
-__all__ = [
-    "LEASE",
-    "MAX_CUTS",
-    "Claim",
-    "DaylightSaving",
-    "Holder",
-    "Run",
-    "claim",
-    "daylight_saving",
-    "is_alive",
-    "latest_due",
-    "may_help",
-    "moments",
-    "next_moment",
-    "parse_duration",
-    "repeats",
-]
-
 LEASE = 120.0
 """Seconds without a sign of life from another machine after which a run there counts as cut off."""
 MAX_CUTS = 3

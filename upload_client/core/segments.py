@@ -39,15 +39,6 @@ from upload_client.core.records import (
 from upload_client.core.uploads import NO_ANNOUNCEMENTS, NO_VERDICTS, Announcements, OkVerdicts
 from upload_client.core.values import value
 
-__all__ = [
-    "LogBroken",
-    "LogChain",
-    "Records",
-    "Segment",
-    "decode_segment",
-    "encode_segment",
-]
-
 _MAX_LINES = 20 * MAX_BATCH_RECORDS  # of a segment: no writer comes near, and each costs the reader time
 
 

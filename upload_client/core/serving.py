@@ -8,20 +8,6 @@ from collections.abc import Mapping
 
 from upload_client.core.text import for_log
 
-__all__ = [
-    "MOST_OUTCOMES",
-    "OLDEST_OUTCOME",
-    "in_short",
-    "list_again_after",
-    "look_again_after",
-    "outcome_mail",
-    "receipt_again",
-    "receipt_again_after",
-    "receipt_lacks",
-    "retry_after",
-    "signature",
-]
-
 _OFTEN = 600.0
 """For so many seconds after something was new in a delivery it is looked at each time."""
 _SELDOM = 45.0

@@ -12,8 +12,6 @@ from typing import Final
 
 from upload_client.core.values import value
 
-__all__ = ["MAX_LEAP", "Fault", "backed", "first_leap", "unbacked"]
-
 MAX_LEAP: Final = 1_000_000
 """Runs that a delivery may have had of which nothing is left in its logs."""
 

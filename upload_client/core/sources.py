@@ -9,8 +9,6 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-__all__ = ["SCHEMES", "SourceKind", "kind_of", "looks_like_path", "shown_url"]
-
 SCHEMES = ("http", "https", "s3", "ftp", "ftps", "file")
 """Schemes of the URLs that can be read."""
 

@@ -19,8 +19,6 @@ from datetime import datetime
 from string import hexdigits
 from typing import Final
 
-__all__ = ["SECRET_BYTES", "Malformed", "moment", "public_number", "shared_key", "signature"]
-
 SECRET_BYTES: Final = 32
 """Bytes of a secret number: random, and new for each login. As many as RFC 5054, section 2.5.4, asks for."""
 

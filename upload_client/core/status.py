@@ -40,11 +40,6 @@ from upload_client.core.records import Init, ValidatorInit
 from upload_client.core.text import counted, for_log
 from upload_client.core.times import milliseconds, timestamp
 
-__all__ = [
-    "status_of",
-    "with_landing",
-]
-
 
 def status_of(
     seen: Evidence, *, dataset: str, delivery_id: str, transfer_type: TransferType

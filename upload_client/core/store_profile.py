@@ -16,17 +16,6 @@ from typing import Any, Final, Literal, NamedTuple
 from upload_client.core.text import for_log
 from upload_client.core.values import value
 
-__all__ = [
-    "MAX_BODY",
-    "TRUSTED_SECONDS",
-    "Judged",
-    "Observation",
-    "Seen",
-    "StoreProfile",
-    "Use",
-    "Verification",
-]
-
 MAX_BODY: Final = 16 * 1024
 """Bytes of a store profile that is written down, at the most."""
 TRUSTED_SECONDS: Final = 7 * 86_400.0

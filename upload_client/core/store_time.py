@@ -13,8 +13,6 @@ from typing import NamedTuple
 
 from upload_client.core.preflight import CLOCK_OFF
 
-__all__ = ["Answered", "StoreTime"]
-
 _ANSWERS = 5
 _NEEDED = 2
 _SENSIBLE = range(1_000_000_000, 4_000_000_000)

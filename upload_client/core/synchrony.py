@@ -15,27 +15,6 @@ from typing import Final, Literal, TypeAlias
 
 from upload_client.core.text import for_terminal
 
-__all__ = [
-    "CONFLICTS",
-    "DELETIONS",
-    "FROM_THERE",
-    "TO_THERE",
-    "Act",
-    "Answer",
-    "Change",
-    "Choice",
-    "State",
-    "acts",
-    "agreed",
-    "check_name",
-    "choices",
-    "decide",
-    "legal_name",
-    "name_aside",
-    "next_base",
-    "parse_answer",
-]
-
 State: TypeAlias = str | None
 """The mark that tells one content from another; None: there is no file."""
 
@@ -90,8 +69,6 @@ CONFLICTS: Final = (
     Change.DELETED_HERE_CHANGED_THERE,
     Change.CHANGED_HERE_DELETED_THERE,
 )
-DELETIONS: Final = (Act.DELETE_THERE, Act.DELETE_HERE)
-"""These are asked about once more."""
 
 _Since = Literal["same", "absent", "new", "changed", "deleted"]
 """The change of a side since both agreed."""

@@ -10,8 +10,6 @@ import string
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
-__all__ = ["RUN_FORMAT", "check_template", "fill"]
-
 RUN_FORMAT = "%Y-%m-%dT%H%M%S"
 """Form of a moment where the template gives none: fit for a file name and for a delivery's id."""
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 import re
 import string
 
-__all__ = ["MAX_LOGGED", "counted", "for_csv_cell", "for_log", "for_terminal", "from_csv_cell", "is_whole"]
-
 MAX_LOGGED = 4000
 """Characters a text in a log may have. Each takes at most 12 bytes of ASCII JSON: a record stays small."""
 

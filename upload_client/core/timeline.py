@@ -11,8 +11,6 @@ from typing import Final
 from upload_client.core.observed import FileState
 from upload_client.core.values import value
 
-__all__ = ["MAX_STEPS", "Interval", "Timeline", "timeline"]
-
 MAX_STEPS: Final = 120
 """Steps that activity is cut into, about."""
 MAX_INTERVALS: Final = 6

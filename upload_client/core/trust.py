@@ -14,21 +14,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-__all__ = [
-    "CONSENT",
-    "ENVIRONMENT_ONLY",
-    "PARAMETER",
-    "PROVIDER_ONLY",
-    "Ask",
-    "Source",
-    "asks",
-    "has_control_character",
-    "is_aws",
-    "is_loopback",
-    "may_set",
-    "why_not_askable",
-]
-
 MAX_ASKED: Final = 1000
 """Characters of what a person can be asked to allow."""
 _SEPARATORS: Final = re.compile(r"[/\\]")

@@ -22,21 +22,6 @@ from upload_client.core.columns import (
 from upload_client.core.opened import opened_as_written
 from upload_client.core.values import value
 
-__all__ = [
-    "NO_ANNOUNCEMENTS",
-    "NO_VERDICTS",
-    "Announcements",
-    "Logged",
-    "OkVerdicts",
-    "Upload",
-    "UploadTable",
-    "is_unchanged",
-    "kept_mtime",
-    "parse_upload_id",
-    "settled_mtime",
-    "without",
-]
-
 T = TypeVar("T")
 
 # Nine digits keep a hostile number within 32 bits; no leading zero gives each upload one spelling.

@@ -14,8 +14,6 @@ from upload_client.s3.unfinished import abort, unfinished_uploads
 from upload_client.s3.write_guard import guarded_by
 from upload_client.support.background import aside_each
 
-__all__ = ["abort_unfinished", "not_in_place"]
-
 _log = logging.getLogger(__name__)
 
 _LOOKS = 16  # objects asked for at once

@@ -46,8 +46,6 @@ from upload_client.receipts.store import NoReceipt, bring_receipt, deliveries, l
 from upload_client.s3.bucket import AnswerLost, StoreError
 from upload_client.s3.write_guard import checking
 
-__all__ = ["abort_unfinished_uploads", "complete", "end", "fetch_receipt", "write_receipt"]
-
 _log = logging.getLogger(__name__)
 
 # Schedulers kill a task some seconds after they asked it to end (Airflow: five); the end is more than this.

@@ -24,17 +24,6 @@ from upload_client.s3.bucket import AnswerLost, StoreError
 from upload_client.s3.write_guard import guarded_by
 from upload_client.transfer.task import TransferOutcome, TransferTask
 
-__all__ = [
-    "CLOSE_TIMEOUT",
-    "feed",
-    "queue",
-    "receive_outcomes",
-    "receive_verdicts",
-    "save_checkpoint",
-    "update",
-    "wait",
-]
-
 _QUEUED = 2048
 """Files given to the engine ahead of time: enough that no worker waits, few enough to take back at once."""
 _PAUSE = 0.01  # seconds between two looks at workers that have enough to do

@@ -13,8 +13,6 @@ from upload_client.errors import DeliveryClosed, DeliveryError, Interrupted, Not
 from upload_client.support.own_limits import advice, lack
 from upload_client.support.secrets import without_secrets
 
-__all__ = ["Outcome", "cut_short", "exit_code_of", "headline", "hint_of", "reason_of"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:

@@ -30,8 +30,6 @@ from upload_client.support.file_names import on_disk
 from upload_client.support.local_file import FileRefused
 from upload_client.transfer.dataroot import DataRoot
 
-__all__ = ["Plan", "make_plan"]
-
 _REASONS = tuple(Reason)
 _CODES = {reason: code for code, reason in enumerate(_REASONS)}
 _NEW, _VALID = _CODES[Reason.NEW], _CODES[Reason.VALID]

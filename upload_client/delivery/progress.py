@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from upload_client.transfer.engine import TransferEngine
     from upload_client.transfer.executor import ExecutorEngine
 
-__all__ = ["bytes_before", "frame", "health", "problems", "progress"]
-
 MAX_FILES_SHOWN = 24
 """Files on their way that are told of: as many as a high terminal can show."""
 

@@ -58,8 +58,6 @@ if TYPE_CHECKING:
     from upload_client.transfer.engine import TransferEngine
     from upload_client.transfer.executor import ExecutorEngine
 
-__all__ = ["LOOK_EVERY", "ConnectedRun", "Order", "Run", "versions"]
-
 _log = logging.getLogger(__name__)
 
 T = TypeVar("T")

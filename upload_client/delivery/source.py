@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
-__all__ = ["Source"]
-
 _EVERYTHING = Choice()
 
 

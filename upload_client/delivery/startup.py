@@ -58,18 +58,6 @@ from upload_client.transfer.task import TransferOptions
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
-__all__ = [
-    "Survey",
-    "check_open",
-    "connect",
-    "locate",
-    "log_in",
-    "start_validation",
-    "survey",
-    "take_lock",
-    "write_index",
-]
-
 _log = logging.getLogger(__name__)
 
 _CONNECTIONS = 64  # of boto3, where the number of requests at once is found out

@@ -22,8 +22,6 @@ from upload_client.s3.bucket import AnswerLost, StoreError
 from upload_client.support.background import aside
 from upload_client.support.clock import Clock
 
-__all__ = ["BUSY_RETRY", "Request", "Validation"]
-
 _log = logging.getLogger(__name__)
 
 BUSY_RETRY = 5.0

@@ -24,8 +24,6 @@ from upload_client.delivery.run import Run
 from upload_client.errors import NoProgress
 from upload_client.events import Event
 
-__all__ = ["watched"]
-
 _log = logging.getLogger(__name__)
 
 _LOOKS = 20  # in the time after which it ends

@@ -19,8 +19,6 @@ from upload_client.expectations.model import Custom
 from upload_client.expectations.packaging import Part
 from upload_client.expectations.packed import Budget, Unpacked
 
-__all__ = ["CHECKS", "LIBRARIES", "Check", "is_installed", "judge"]
-
 CHECKS = "upload_client.checks"
 """The group of entry points with checks of the receiver's own."""
 

@@ -8,8 +8,6 @@ import io
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
-__all__ = ["BOM", "comments", "csv_rows", "delimiters", "is_open", "likely_delimiter"]
-
 BOM = codecs.BOM_UTF8
 """The mark that some programs begin UTF-8 with."""
 

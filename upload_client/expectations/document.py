@@ -26,8 +26,6 @@ from upload_client.support.yaml_document import Budget, InvalidDocument, Invalid
 if TYPE_CHECKING:
     import yaml
 
-__all__ = ["MAX_BYTES", "MAX_SECONDS", "InvalidExpectations", "load", "load_file", "read_label"]
-
 MAX_BYTES = 256 * 1024
 MAX_SECONDS = 10.0
 """Seconds that a document may take: a small one takes milliseconds, one of this size some seconds."""

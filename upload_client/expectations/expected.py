@@ -8,8 +8,6 @@ from upload_client.expectations.model import Expectations
 from upload_client.expectations.packaging import is_chunk
 from upload_client.expectations.packaging.zarr import is_named
 
-__all__ = ["ContentRules", "Expected"]
-
 
 class ContentRules(NamedTuple):
     """The rules for the content of a file.

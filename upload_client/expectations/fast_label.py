@@ -13,8 +13,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-__all__ = ["Label", "is_label", "translate"]
-
 _EXCLUDED = "(?!)"
 """Begins a pattern of files that are not of a type."""
 _PLAIN = {

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from upload_client.core.text import for_log
 
-__all__ = ["Findings", "LibraryMissing", "NotOpened", "Unable", "Undecided", "reason_of", "shown"]
-
 MAX_SENTENCES = 10
 MAX_SENTENCE = 240
 _MAX_BITS = 1024

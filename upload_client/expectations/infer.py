@@ -27,8 +27,6 @@ from upload_client.expectations.seen import SEEN, Seen, ZarrSeen
 from upload_client.expectations.strict_json import begins_as_lines
 from upload_client.support.file_names import on_disk
 
-__all__ = ["Opener", "PoorSample", "infer"]
-
 _FORMATS = {
     "csv": "csv",
     "tsv": "tsv",

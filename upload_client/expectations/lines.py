@@ -8,8 +8,6 @@ import yaml
 
 from upload_client.core.text import for_terminal
 
-__all__ = ["flow", "noted", "scalar", "text_of"]
-
 _MAX_COMMENT = 100
 
 

@@ -29,37 +29,6 @@ from upload_client.core.expectations import FileType as FileTypeRule
 from upload_client.core.expectations import Range, Rules, glob_problem
 from upload_client.expectations.patterns import matcher, pattern_problem, patterns_work
 
-__all__ = [
-    "ANYWHERE",
-    "PLAIN_TYPES",
-    "Array",
-    "Asdf",
-    "Bounds",
-    "Card",
-    "Column",
-    "Constraints",
-    "Content",
-    "Csv",
-    "Custom",
-    "Entry",
-    "Expectations",
-    "FileType",
-    "Fits",
-    "Hdu",
-    "Image",
-    "Json",
-    "Node",
-    "Npy",
-    "Npz",
-    "Opaque",
-    "Parquet",
-    "Sizes",
-    "TableSchema",
-    "Values",
-    "Zarr",
-    "ZarrArray",
-]
-
 Scalar = bool | int | float | str | dt.datetime | dt.date
 Limit = int | float | dt.datetime | dt.date
 Policy = Literal["refuse", "allow"]

@@ -22,21 +22,6 @@ from typing import Any, BinaryIO, Protocol, cast
 from upload_client.core.text import for_log
 from upload_client.expectations.findings import NotOpened
 
-__all__ = [
-    "BGZF_END",
-    "INFLATE_ERRORS",
-    "KEPT",
-    "MODULES",
-    "Budget",
-    "Member",
-    "Unpacked",
-    "decompressor",
-    "inflater",
-    "is_bgzf",
-    "tar_members",
-    "zip_members",
-]
-
 BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 """The empty block with which each BGZF file ends; without it, it was cut between two blocks."""
 KEPT = 64 * 1024 * 1024

@@ -13,8 +13,6 @@ from typing import Any
 
 from upload_client.expectations.findings import Undecided
 
-__all__ = ["MAX_PATTERN", "matcher", "pattern_problem", "patterns_work"]
-
 MAX_PATTERN = 1000
 """Characters of a pattern."""
 _MAX_MEMORY = 1024 * 1024

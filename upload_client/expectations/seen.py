@@ -17,8 +17,6 @@ from upload_client.expectations.findings import Undecided, shown
 from upload_client.expectations.lines import flow, noted, scalar, text_of
 from upload_client.expectations.packaging import part_of
 
-__all__ = ["SEEN", "Seen", "ZarrSeen"]
-
 _MAX_LISTED = 5
 _MAX_KEYS = 100
 _MAX_NODES = 300

@@ -6,8 +6,6 @@ import codecs
 import json
 from typing import Any, NoReturn
 
-__all__ = ["begins_as_lines", "loads"]
-
 _OPENERS = (b"{", b"[")
 _JSON = json.JSONDecoder(parse_int=float)
 

@@ -23,22 +23,6 @@ from upload_client.expectations.findings import Findings, Undecided, shown
 from upload_client.expectations.model import Column, Limit, Values, as_moment
 from upload_client.expectations.patterns import matcher
 
-__all__ = [
-    "DIGEST",
-    "UNROUNDED",
-    "TableJudge",
-    "ValueJudge",
-    "are_among",
-    "check_shape",
-    "digests",
-    "index_place",
-    "is_of_type",
-    "lengths_of",
-    "limits_of",
-    "no_fault_of_theirs",
-    "row_place",
-]
-
 MAX_UNIQUE = 20_000_000
 """Values of which it can be told whether they differ: they are kept in memory, 16 bytes each."""
 

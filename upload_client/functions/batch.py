@@ -16,13 +16,6 @@ from upload_client.core.images import ImageError, parse_image
 from upload_client.functions.base import InvalidRequest, LambdaHandler, aws
 from upload_client.functions.models import Model
 
-__all__ = [
-    "CreateDefinitionAndPrepareArgsHandler",
-    "CreateDefinitionAndPrepareArgsRequest",
-    "CreateDefinitionAndPrepareArgsResponse",
-    "resolve_image",
-]
-
 _MAX_NAME = 128
 
 

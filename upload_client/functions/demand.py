@@ -31,17 +31,6 @@ from upload_client.functions.errors import mistakes_of
 from upload_client.functions.models import Model
 from upload_client.support.atomic import replacing
 
-__all__ = [
-    "ContextManagerConfiguration",
-    "DataSyncConfiguration",
-    "DemandExecution",
-    "DemandFileSystemConfigurations",
-    "FileSystemConfiguration",
-    "PrepareDemandScaffoldingHandler",
-    "PrepareDemandScaffoldingRequest",
-    "PrepareDemandScaffoldingResponse",
-]
-
 _BATCH_BYTES = 75 * 1024**3
 _ROLES = {"shared": True, "scratch": False, rules.TEMPORARY: False}
 """Roles of file systems, and whether a job only reads there."""

@@ -27,14 +27,6 @@ from upload_client.functions.base import InvalidRequest, LambdaHandler
 from upload_client.functions.models import Model
 from upload_client.functions.registry import Registry, RegistryError, digest_of
 
-__all__ = [
-    "Image",
-    "ImageReplicatorHandler",
-    "ReplicateImageRequest",
-    "ReplicateImageResponse",
-    "Repository",
-]
-
 _AT_ONCE = 4
 """Layers under way, each with two blocks in memory."""
 _DEEPEST = 3

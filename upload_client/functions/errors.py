@@ -18,17 +18,6 @@ from upload_client.errors import DeliveryError, UsageError
 from upload_client.support.own_limits import advice
 from upload_client.support.secrets import without_secrets
 
-__all__ = [
-    "HandlerNotAllowed",
-    "InvalidRequest",
-    "MissingExtra",
-    "Unanswerable",
-    "code_of",
-    "hint_of",
-    "mistakes_of",
-    "sentence_of",
-]
-
 _MOST_CLAUSES = 5
 _OF_PYDANTIC = re.compile(
     r"(?:list|dict|tuple|set|function-[a-z]+|constrained-[a-z]+)\[.*\]|str|int|float|bool"

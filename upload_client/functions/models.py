@@ -11,8 +11,6 @@ from pydantic import AliasChoices, BaseModel, model_validator
 
 from upload_client.core.text import for_log
 
-__all__ = ["Model"]
-
 _NEARLY = 0.8
 """How alike a name is to a field that is meant; of 1."""
 

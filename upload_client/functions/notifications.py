@@ -32,17 +32,6 @@ from upload_client.functions.errors import sentence_of
 from upload_client.functions.models import Model
 from upload_client.support.secrets import without_secrets
 
-__all__ = [
-    "NotificationContent",
-    "NotificationContentType",
-    "NotificationRequest",
-    "NotificationResponse",
-    "NotificationRouter",
-    "NotifierResult",
-    "SESNotifier",
-    "SNSNotifier",
-]
-
 SENDER_VARIABLE = "SOURCE_EMAIL_ADDRESS"
 
 

@@ -38,8 +38,6 @@ from upload_client.s3.trouble import trouble_of
 from upload_client.support.deadline import within
 from upload_client.support.secrets import remember, without_secrets
 
-__all__ = ["DigestMismatch", "LoginWanted", "Registry", "RegistryError", "TooSlow"]
-
 T = TypeVar("T")
 
 BLOCK = 1024 * 1024

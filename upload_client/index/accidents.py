@@ -20,8 +20,6 @@ from upload_client.index.files import RECENT, Files
 from upload_client.index.own_files import near_folders
 from upload_client.support.file_names import on_disk
 
-__all__ = ["Recent", "growing", "notice"]
-
 _MANY = 1000  # scripts that are looked into
 _MANY_POINTERS = 10_000  # small files that are looked into
 _REPOSITORY = (".git", ".gitattributes", ".datalad")

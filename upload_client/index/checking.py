@@ -34,8 +34,6 @@ from upload_client.index.selecting import left_out_of
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["check_index"]
-
 _CRC32 = re.compile(r"[A-Za-z0-9+/]{5}[AQgw]==")  # what `crc.decode` reads
 _CRC32S = re.compile(rf"(?:{_CRC32.pattern},)+")  # many at once
 _CHUNK = 1000

@@ -19,20 +19,6 @@ from upload_client.core.own_files import is_left_over
 from upload_client.errors import UsageError
 from upload_client.support.in_use import NOTHING, InUse
 
-__all__ = [
-    "BOOKS",
-    "IGNORE_FILE",
-    "SYMLINKS",
-    "Choice",
-    "Chooser",
-    "Kept",
-    "LeftOut",
-    "Pattern",
-    "Symlinks",
-    "parse_patterns",
-    "typed_pattern",
-]
-
 IGNORE_FILE: Final = ".uploadignore"
 """Patterns of what is left out of the folder it lies in, and of those below."""
 BOOKS: Final = ".S3"

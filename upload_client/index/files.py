@@ -14,23 +14,6 @@ from upload_client.core.digests import ALGORITHMS
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = [
-    "COLUMNS",
-    "LEFT_OUT",
-    "MAX_FILES",
-    "OTHER_CHECKSUMS",
-    "READ_FROM",
-    "RECENT",
-    "ROWS",
-    "SIZES_SEEN",
-    "TOO_MANY",
-    "CheckedIndex",
-    "FileIndex",
-    "Files",
-    "files_of",
-    "sizes_known",
-]
-
 MAX_FILES = 5_000_000
 """Files of one delivery."""
 TOO_MANY = f"split what has more than {MAX_FILES:,} files into several deliveries"

@@ -21,8 +21,6 @@ from upload_client.index.problems import shown
 from upload_client.index.sources import advice_about
 from upload_client.support.file_names import from_disk, on_disk
 
-__all__ = ["Folder", "WhyNot"]
-
 _MAX_PATTERNS = 1024 * 1024  # bytes of an .uploadignore
 _EVERYTHING = Choice()
 

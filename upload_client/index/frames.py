@@ -10,8 +10,6 @@ import pandas as pd
 
 from upload_client.index.files import Files
 
-__all__ = ["frame_of", "known_sizes"]
-
 
 def frame_of(files: Files) -> pd.DataFrame:
     """An index as a DataFrame, as the head of `upload_client.index` says; its attributes are there, too."""

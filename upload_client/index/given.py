@@ -17,8 +17,6 @@ from upload_client.index.files import LEFT_OUT, OTHER_CHECKSUMS, READ_FROM, ROWS
 from upload_client.index.problems import Problems, shown
 from upload_client.index.tables import plain_paths
 
-__all__ = ["as_frame", "from_arrow"]
-
 _WILL_TRANSFER = "will_transfer"
 
 

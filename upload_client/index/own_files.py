@@ -10,8 +10,6 @@ from upload_client.core.own_files import Kind, is_time_stamp, whose
 from upload_client.support.atomic import ends_of
 from upload_client.support.file_names import from_disk
 
-__all__ = ["MARK", "Recogniser", "named", "near_folders"]
-
 MARK = "upload-client"
 """In the names that this program chooses by itself."""
 _SUFFIXES = (

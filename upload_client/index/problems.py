@@ -8,8 +8,6 @@ from upload_client.core.text import for_terminal
 from upload_client.errors import InvalidIndex, UsageError
 from upload_client.support.file_names import from_disk
 
-__all__ = ["MEND", "SHOWN", "Problems", "shown", "unreadable"]
-
 MEND = "Mend or rename them, or leave them out with --exclude."
 """The advice about files that were found."""
 SHOWN = 20

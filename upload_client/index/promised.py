@@ -15,8 +15,6 @@ from upload_client.index.files import CheckedIndex
 from upload_client.support.local_file import FileRefused
 from upload_client.transfer.dataroot import DataRoot
 
-__all__ = ["with_promised"]
-
 _MAX_BYTES = 512 * 1024 * 1024
 """All manifests together; those beyond are left to their verdicts."""
 _MAX_MANIFESTS = 5_000

@@ -11,8 +11,6 @@ from typing import TypeVar
 
 from upload_client.support.local_file import LocalFile
 
-__all__ = ["blocks", "in_order"]
-
 T = TypeVar("T")
 U = TypeVar("U")
 

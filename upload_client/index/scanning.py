@@ -28,8 +28,6 @@ from upload_client.support.in_use import files_in_use
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["scan", "scan_files", "scan_listing"]
-
 T = TypeVar("T")
 
 _OF_LINKS = " Of symlinks, --symlinks skip leaves out all, and --symlinks follow delivers what they lead to."

@@ -14,8 +14,6 @@ from upload_client.index.folder import Folder
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["left_out_of", "select"]
-
 
 def left_out_of(index: pd.DataFrame | Files) -> LeftOut:
     """The files left out of an index when it was made or read."""

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from upload_client.s3.bucket import Bucket
     from upload_client.settings import Settings
 
-__all__ = ["INDEX", "advice_about", "bucket_of", "is_bucket", "of_the_source"]
-
 INDEX = "index.csv"
 """The index that is taken when none is named: where there is one at the top of the source."""
 

@@ -40,18 +40,6 @@ from upload_client.support.file_names import from_disk, on_disk
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = [
-    "Table",
-    "encode_index",
-    "is_index",
-    "plain_paths",
-    "read_files",
-    "read_index",
-    "read_table",
-    "spelling",
-    "write_index",
-]
-
 _WILL_TRANSFER = "will_transfer"
 _CHUNK = 1000
 _HEADER = 4096  # bytes of a first line that is looked at

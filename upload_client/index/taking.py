@@ -22,8 +22,6 @@ from upload_client.s3.bucket import Bucket, store_errors
 from upload_client.support.atomic import naming
 from upload_client.support.in_use import note
 
-__all__ = ["list_bucket", "select_from", "take"]
-
 _MAX_READ = 1024 * 1024
 
 

@@ -30,8 +30,6 @@ from upload_client.validator.opening import CHUNK, CHUNKS, format_of, missing_li
 from upload_client.validator.readers import ReaderWorkers, Undecided
 from upload_client.validator.settings import ValidatorSettings
 
-__all__ = ["MAX_READ", "check_contents", "unopened"]
-
 MAX_READ: int = ValidatorSettings.model_fields["max_read"].default
 """Bytes of the largest text file that the validator reads through."""
 

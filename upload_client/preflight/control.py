@@ -23,8 +23,6 @@ from upload_client.preflight.run import Run, Steps, asked, list_one, may_pass, o
 from upload_client.s3.bucket import AccessDenied, Bucket, NotFound, ObjectTooLarge
 from upload_client.support.clock import Clock
 
-__all__ = ["look_at_control", "try_promises"]
-
 _NO_ETAG = "0" * 32
 
 

@@ -30,8 +30,6 @@ from upload_client.support.local_file import FileRefused
 from upload_client.transfer.dataroot import DataRoot
 from upload_client.validator.expected import InvalidExpectations, read_expected
 
-__all__ = ["look_at_content", "look_at_files"]
-
 _MEND = "Mend them: the receiver's validator would judge them invalid."
 _MEND_OTHERS = "Mend the others: the receiver's validator would judge them invalid."
 _FETCH = (

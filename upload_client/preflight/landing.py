@@ -51,8 +51,6 @@ from upload_client.s3.wire import (
 from upload_client.settings import Settings
 from upload_client.support import figures
 
-__all__ = ["look_at_landing", "look_at_source"]
-
 _NO_ETAG = "0" * 32
 _LATENCIES = 5
 _MOST_UNFINISHED = 10_000

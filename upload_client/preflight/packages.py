@@ -25,8 +25,6 @@ from upload_client.expectations.packaging import (
 from upload_client.support.local_file import FileRefused
 from upload_client.transfer.dataroot import DataRoot
 
-__all__ = ["POINTER", "check_packages", "manifests", "with_packages"]
-
 _BLOCK = 1024 * 1024
 _MAX_COMPUTED = 500_000  # files of which checksums are kept until another manifest names them, too
 POINTER = "it is only a pointer of Git LFS or git-annex: fetch the file itself (git lfs pull, datalad get)"

@@ -34,8 +34,6 @@ from upload_client.support.clock import SYSTEM, Clock
 if TYPE_CHECKING:
     import boto3
 
-__all__ = ["preflight"]
-
 
 def preflight(
     order: Order, *, report: Callable[[str], None] = lambda _: None, clock: Clock = SYSTEM

@@ -52,21 +52,6 @@ from upload_client.s3.bucket import (
 from upload_client.support.atomic import replacing
 from upload_client.support.clock import SYSTEM, Clock
 
-__all__ = [
-    "ChainBroken",
-    "Custody",
-    "Recorder",
-    "Stored",
-    "accounted",
-    "begins_with",
-    "bring_chain",
-    "chain_in",
-    "read_chain",
-    "record",
-    "stored_chain",
-    "walk",
-]
-
 _log = logging.getLogger(__name__)
 _TRIES = 5
 

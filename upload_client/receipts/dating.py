@@ -29,8 +29,6 @@ from upload_client.support.atomic import replacing
 from upload_client.support.deadline import within
 from upload_client.support.inputs import read_once
 
-__all__ = ["MAX_ANSWER", "Dating", "bring_time_stamp", "date", "date_stored", "dating_of", "timestamp_path"]
-
 _SECONDS = 30.0
 """For the next bytes of the authority."""
 _WHOLE_SECONDS = 90.0

@@ -30,8 +30,6 @@ from upload_client.support.atomic import replacing
 from upload_client.support.local_file import FileRefused
 from upload_client.transfer.dataroot import DataRoot
 
-__all__ = ["FORMS", "export"]
-
 _BLOCK = 1024 * 1024
 _CSV = (
     "path",

@@ -7,8 +7,6 @@ from upload_client.core.hand_over import MAX_RECORD, BadRecord, HandOver
 from upload_client.core.layout import Layout, number
 from upload_client.s3.bucket import AccessDenied, Bucket, NotFound, ObjectTooLarge, repeat_while_lost
 
-__all__ = ["closing", "last_hand_over", "read_record"]
-
 
 def closing(control: Bucket, layout: Layout) -> Closed | None:
     """The receiver's note that the delivery is closed; None while it is open, or where none may be read.

@@ -20,8 +20,6 @@ from cryptography.hazmat.primitives.serialization import (
 
 from upload_client.errors import UsageError
 
-__all__ = ["load_private", "make", "pem_of", "public_der", "sign", "verifies"]
-
 _Private: TypeAlias = Ed25519PrivateKey | ec.EllipticCurvePrivateKey
 _Public: TypeAlias = Ed25519PublicKey | ec.EllipticCurvePublicKey
 _WHICH = "Receipts are signed with Ed25519, or with ECDSA on P-256."

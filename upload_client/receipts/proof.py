@@ -10,8 +10,6 @@ from upload_client.core.attestation import BadSignature, decode_envelope, signat
 from upload_client.receipts.signing import PublicKey, Signed, check_signature, read_signature
 from upload_client.receipts.verify import Checked
 
-__all__ = ["Proof", "prove"]
-
 State = Literal["unsigned", "not checked", "signed", "refused"]
 
 

@@ -12,8 +12,6 @@ from typing import Any, Literal, NamedTuple
 from upload_client.core.times import timestamp
 from upload_client.s3.bucket import AccessDenied, Bucket, NotFound, StoreError, store_errors
 
-__all__ = ["Mode", "Retention", "retain", "retained"]
-
 Mode = Literal["GOVERNANCE", "COMPLIANCE"]
 """With the first, an operator with a right of its own may shorten it; with the second, nobody."""
 

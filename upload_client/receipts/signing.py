@@ -41,23 +41,6 @@ from upload_client.support.own_limits import advice
 if TYPE_CHECKING:
     import boto3
 
-__all__ = [
-    "LibraryNeeded",
-    "PublicKey",
-    "Signed",
-    "SigningKey",
-    "check_signature",
-    "make_key",
-    "open_key",
-    "public_key_of_line",
-    "public_keys",
-    "read_public_keys",
-    "read_signature",
-    "sign",
-    "sign_payload",
-    "signed_by",
-]
-
 _MAX_KEYS = 64 * 1024
 _KMS_RAW = 4096  # bytes, https://docs.aws.amazon.com/kms/latest/APIReference/API_Sign.html
 _PEM = re.compile(r"-----BEGIN PUBLIC KEY-----.*?-----END PUBLIC KEY-----", re.DOTALL)

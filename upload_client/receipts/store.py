@@ -61,24 +61,6 @@ from upload_client.s3.bucket import (
 from upload_client.s3.unfinished import abort, unfinished_uploads
 from upload_client.support.atomic import check_free, ends_of, keep_others, naming, replacing
 
-__all__ = [
-    "LocalCopy",
-    "NoReceipt",
-    "bring_receipt",
-    "bring_signature",
-    "content",
-    "deliveries",
-    "fetch_receipt",
-    "last_receipt",
-    "local_copy",
-    "open_receipt",
-    "open_stored_receipt",
-    "put_receipt",
-    "runs",
-    "sha256_of",
-    "standing_receipt",
-]
-
 _log = logging.getLogger(__name__)
 
 

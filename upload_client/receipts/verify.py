@@ -42,8 +42,6 @@ from upload_client.support.atomic import ends_of, naming
 from upload_client.support.local_file import FileRefused
 from upload_client.transfer.dataroot import DataRoot
 
-__all__ = ["Checked", "check_buckets", "check_folder", "compare_with", "is_receipt", "read_receipt"]
-
 Report = Callable[[Difference], None]
 Progress = Callable[[int, int], None]
 

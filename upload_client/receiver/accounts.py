@@ -24,8 +24,6 @@ from upload_client.receiver import delivery_policy
 from upload_client.receiver.serving.configuration import Configuration
 from upload_client.s3 import clients
 
-__all__ = ["Accounts", "Admission"]
-
 _SPELLED = {"s3:ListBucketMultipartUploads": "s3:PutObject", "s3:ListMultipartUploadParts": None}
 """Actions that SeaweedFS (4.48) does not know. For a bucket's unfinished uploads it asks for the other one,
 on the bucket, which lets nobody write; for an upload's parts, for the one to write it."""

@@ -13,8 +13,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal, NamedTuple, get_args
 
-__all__ = ["DUTIES", "NEEDS", "Duty", "Need", "policy_for"]
-
 Duty = Literal["invite", "look-after", "accounts", "serve"]
 """The work of somebody: the first two at AWS, the others on an S3 of one's own (`--on`)."""
 

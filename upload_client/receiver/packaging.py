@@ -27,8 +27,6 @@ import upload_client
 from upload_client.core.hints import install
 from upload_client.errors import UsageError
 
-__all__ = ["FUNCTION_LAYERS", "LAYERS", "RUNTIME", "Content", "default_name", "lambda_zip", "modules"]
-
 Content = Literal["validator", "functions"]
 """Whose functions a zip holds."""
 

@@ -10,8 +10,6 @@ from upload_client.core.store_profile import StoreProfile
 from upload_client.receiver.process import buckets
 from upload_client.receiver.serving.configuration import Configuration
 
-__all__ = ["probe_for"]
-
 
 def probe_for(
     configuration: Configuration, dataset: str, delivery_id: str, *, endpoint: str | None = None

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
     from upload_client.validator.pipeline import Outcome
 
-__all__ = ["Process", "buckets", "control_bucket", "recorder", "settings_of"]
-
 
 def settings_of(receiver: Receiver) -> ValidatorSettings:
     """The settings that the stack gives to its own start function."""

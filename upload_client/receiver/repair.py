@@ -25,8 +25,6 @@ from upload_client.errors import LogBroken, UsageError
 from upload_client.s3.bucket import Bucket, NotFound, ObjectTooLarge, repeat_while_lost
 from upload_client.support.clock import SYSTEM, Clock
 
-__all__ = ["Repair"]
-
 _MAX_KEYS = 100_000
 """Keys that one fault names: more of them are found at the next look."""
 

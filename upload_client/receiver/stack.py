@@ -24,8 +24,6 @@ from upload_client.errors import DeliveryError, LoginRefused, UsageError
 from upload_client.receiver import delivery_template
 from upload_client.s3 import clients
 
-__all__ = ["Delivery", "Invitation", "Receiver", "User"]
-
 _WAIT = {"Delay": 2, "MaxAttempts": 300}
 _TAG = "upload-client:receiver"
 _GIVEN_ON = (

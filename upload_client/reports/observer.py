@@ -37,8 +37,6 @@ from upload_client.s3.bucket import (
 )
 from upload_client.support.clock import SYSTEM, Clock
 
-__all__ = ["MAX_INDEX", "StatusReporter"]
-
 MAX_INDEX = 2 * 1024 * 1024 * 1024
 """Bytes of an index that is read."""
 

@@ -20,8 +20,6 @@ from upload_client.core.text import for_csv_cell
 from upload_client.core.times import timestamp
 from upload_client.support.atomic import keep_others, replacing
 
-__all__ = ["COLUMNS", "dump_name", "page_name", "write_dump"]
-
 COLUMNS = STATE_COLUMNS
 
 _FIELDS = attrgetter(*(field.name for field in fields(ClientFile)))

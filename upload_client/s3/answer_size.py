@@ -23,8 +23,6 @@ from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 from upload_client.s3.trouble import NotTheService
 from upload_client.support.deadline import within
 
-__all__ = ["MAX_ANSWER", "watch"]
-
 MAX_ANSWER: Final = 64 * 1024 * 1024
 """Bytes of the longest answer that is taken for one."""
 _SHORTER: Final = {"attributes": 1024 * 1024}

@@ -35,26 +35,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from mypy_boto3_s3.client import S3Client
 
-__all__ = [
-    "AccessDenied",
-    "AnswerLost",
-    "Bucket",
-    "ConditionalConflict",
-    "Fetched",
-    "NotFound",
-    "ObjectInfo",
-    "ObjectTooLarge",
-    "PreconditionFailed",
-    "StoreError",
-    "Stored",
-    "WayBlocked",
-    "pages_of",
-    "refusal",
-    "repeat_while_lost",
-    "store_errors",
-    "whole_crc32",
-]
-
 T = TypeVar("T")
 
 # A lock's refresh must not hang for longer than a short lease can wait.

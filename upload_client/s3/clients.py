@@ -42,8 +42,6 @@ from upload_client.support.secrets import without_secrets
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
-__all__ = ["RETRIES", "Endpoints", "client", "one_of_many", "quickened", "s3_client", "time_outs"]
-
 _ATTEMPTS = 3
 RETRIES = {"mode": "standard", "total_max_attempts": _ATTEMPTS}
 """Botocore's standard mode: at most two repeats, some 3 s apart at most, none when an outage lasts."""

@@ -9,8 +9,6 @@ says too little: it lasts milliseconds, and the machine or the network may have 
 
 from __future__ import annotations
 
-__all__ = ["Concurrency"]
-
 FIRST = 8
 MOST = 1024
 _WORTH_IT = 1.2

@@ -52,8 +52,6 @@ from upload_client.s3.wire import (
 )
 from upload_client.support.local_file import FileRange
 
-__all__ = ["READ", "WRITE", "Connection", "RateLimit", "Waits"]
-
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
 T = TypeVar("T")

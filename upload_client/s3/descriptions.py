@@ -21,8 +21,6 @@ try:
 except ImportError:  # pragma: no cover - in Lambda
     msgspec = None  # type: ignore[assignment]
 
-__all__ = ["Descriptions"]
-
 _ENDPOINTS: Final = "endpoints.json"
 
 

@@ -29,8 +29,6 @@ from upload_client.support.local_file import CAN_SEND_FILES
 if TYPE_CHECKING:
     from upload_client.s3.bucket import Bucket
 
-__all__ = ["DirectWire", "carry", "is_unusual"]
-
 _RENEWED_EVERY = 10.0
 # For one socket, and made for each request: poll needs no descriptor of its own.
 _Selector: type[selectors.BaseSelector] = getattr(selectors, "PollSelector", selectors.DefaultSelector)

@@ -11,8 +11,6 @@ from upload_client.errors import DeliveryError
 if TYPE_CHECKING:
     from botocore.exceptions import _ClientErrorResponseTypeDef
 
-__all__ = ["UploadClientError"]
-
 
 class UploadClientError(DeliveryError, ClientError):
     """A botocore `ClientError` that can be raised with any arguments.

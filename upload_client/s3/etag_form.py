@@ -10,8 +10,6 @@ from __future__ import annotations
 import weakref
 from typing import Any
 
-__all__ = ["condition", "is_bare", "use_bare", "use_quoted"]
-
 _BARE: weakref.WeakSet[Any] = weakref.WeakSet()
 
 

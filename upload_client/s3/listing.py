@@ -26,9 +26,6 @@ from upload_client.core.times import milliseconds
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
-__all__ = ["Columns", "Entry", "all_pages", "columns", "page", "pages", "read_page", "watch"]
-
-
 _log = logging.getLogger(__name__)
 
 

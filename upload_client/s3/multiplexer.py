@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from upload_client.s3.connection import Waits
     from upload_client.s3.responses import DirectRequest
 
-__all__ = ["Job", "Jobs", "Multiplexer"]
-
 _TICK = 1.0
 _NOTIFY_SECONDS = 0.01
 _IDLE_LASTS = 15.0

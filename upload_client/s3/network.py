@@ -23,17 +23,6 @@ import botocore
 from upload_client.errors import SettingsError
 from upload_client.support.inputs import kept
 
-__all__ = [
-    "Proxy",
-    "Way",
-    "ca_bundle",
-    "is_this_machine",
-    "proxies_for",
-    "proxy_of",
-    "trusting_as_botocore",
-    "way_of",
-]
-
 _THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
 _PROXY = re.compile(
     r"(?:([A-Za-z][A-Za-z0-9+.-]*):)?(?://)?(?:(.*)@)?(\[[0-9A-Fa-f:.]+\]|[^\[\]:/@?#\s]+)(?::([0-9]{1,5}))?/?"

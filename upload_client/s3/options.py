@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["use"]
-
 
 def use(client: Any, bucket: str, options: Mapping[str, str]) -> None:  # noqa: ANN401 - any boto3 client of S3
     """Have each request of this client to this bucket made with these options.

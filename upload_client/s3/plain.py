@@ -24,8 +24,6 @@ from upload_client.s3.wire import Answer, GetObject, HeadObject, ListObjectsV2
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
-__all__ = ["PlainBucket", "find_way", "leads_to"]
-
 _MOST: Final = 64 * 1024  # characters of a file of the AWS tools
 _ASKED: Final = {
     "ContinuationToken": "continuation-token",

@@ -18,8 +18,6 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from upload_client.core.text import for_log, for_terminal
 
-__all__ = ["all_logged", "not_sent", "watch", "with_request_id", "write_attempt"]
-
 log = logging.getLogger(__name__)
 
 _MAX_ID = 200

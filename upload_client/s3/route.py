@@ -44,8 +44,6 @@ if TYPE_CHECKING:
 
     from upload_client.s3.bucket import Bucket
 
-__all__ = ["Address", "NoRoute", "Route"]
-
 # Botocore's bookkeeping of its own retries, and what each request says for itself.
 _DROPPED = frozenset(
     {

@@ -18,8 +18,6 @@ from hashlib import sha256
 from typing import NamedTuple
 from urllib.parse import quote
 
-__all__ = ["UNSIGNED_PAYLOAD", "Form", "Keys", "Signer", "Stamp", "quote_key", "quote_value"]
-
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
 
 _NEEDS_NO_QUOTES = re.compile(r"[A-Za-z0-9_.~/-]*\Z").match

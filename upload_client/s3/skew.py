@@ -15,8 +15,6 @@ from upload_client.core.preflight import CLOCK_OFF, duration_text
 from upload_client.core.times import from_http
 from upload_client.errors import LoginRefused
 
-__all__ = ["ASK_RECEIVER", "SET_CLOCK", "clock_and_hint", "explain_expiry"]
-
 ASK_RECEIVER = "Run the same command again. If it says this again, show it to the receiver."
 SET_CLOCK = "Set this machine's clock (have it set by NTP), and run the same command again."
 

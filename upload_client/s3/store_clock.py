@@ -15,8 +15,6 @@ from upload_client.core.store_time import Answered, StoreTime
 from upload_client.core.times import from_http
 from upload_client.support.clock import Clock
 
-__all__ = ["StoreClock"]
-
 
 class StoreClock(Clock):
     """This machine's clocks, and the time to write down. Safe to share between threads.

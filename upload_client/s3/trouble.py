@@ -25,8 +25,6 @@ from upload_client.errors import NotReachable
 from upload_client.s3.write_guard import WriteNotAllowed
 from upload_client.support.secrets import without_secrets
 
-__all__ = ["NotTheService", "Trouble", "date_of", "refuse_pages", "trouble_of"]
-
 
 @dataclass(frozen=True, slots=True)
 class Trouble:

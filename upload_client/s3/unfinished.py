@@ -9,8 +9,6 @@ from dataclasses import dataclass
 
 from upload_client.s3.bucket import Bucket, NotFound, store_errors
 
-__all__ = ["UnfinishedUpload", "abort", "unfinished_uploads"]
-
 _log = logging.getLogger(__name__)
 
 

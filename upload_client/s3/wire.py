@@ -28,33 +28,6 @@ from upload_client.support.local_file import FileRange
 if TYPE_CHECKING:
     from upload_client.s3.bucket import Bucket
 
-__all__ = [
-    "AbortUpload",
-    "Answer",
-    "Body",
-    "BotoWire",
-    "CompleteUpload",
-    "CopyObject",
-    "CopyPart",
-    "CreateUpload",
-    "DeleteObject",
-    "GetObject",
-    "GetRange",
-    "HeadObject",
-    "ListObjectsV2",
-    "ListParts",
-    "Pause",
-    "PutObject",
-    "ReadObject",
-    "Request",
-    "Sink",
-    "SourceObject",
-    "Steps",
-    "UploadPart",
-    "Wire",
-    "seen",
-]
-
 Body = bytes | bytearray | memoryview | FileRange
 T = TypeVar("T")
 

@@ -14,8 +14,6 @@ from typing import Any
 
 import botocore.exceptions
 
-__all__ = ["WriteNotAllowed", "check", "checking", "guarded_by", "watch"]
-
 _may_write_var: ContextVar[Callable[[], bool] | None] = ContextVar("may_write", default=None)
 _check: ContextVar[Callable[[], None] | None] = ContextVar("check", default=None)
 

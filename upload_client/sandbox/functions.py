@@ -24,8 +24,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Answer", "Function", "Functions"]
-
 _INVOKE = re.compile(r"/2015-03-31/functions/(?P<name>[A-Za-z0-9_-]{1,64})/invocations\Z")
 _INIT_SECONDS = 120.0
 _MAX_EVENT = 6 * 1024 * 1024

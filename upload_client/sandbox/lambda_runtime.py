@@ -28,8 +28,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-__all__ = ["Context", "load_handler", "main"]
-
 Handler = Callable[[Any, "Context"], Any]
 
 

@@ -18,8 +18,6 @@ from moto.cognitoidp.models import CognitoIdpBackend
 
 from upload_client.core import srp
 
-__all__ = ["check_passwords"]
-
 _WRONG = "Incorrect username or password."  # Cognito's words, which do not say which of the two
 
 

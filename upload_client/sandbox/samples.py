@@ -7,8 +7,6 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["sample"]
-
 STATIONS = ("harbour", "ridge", "orchard", "moor")
 
 

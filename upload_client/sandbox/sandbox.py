@@ -29,8 +29,6 @@ from upload_client.errors import DeliveryError
 from upload_client.settings import Settings, load_settings, with_parameter
 from upload_client.support.atomic import check_free, replacing
 
-__all__ = ["Request", "Sandbox"]
-
 REGION = "us-east-1"
 ACCESS_KEY, SECRET_KEY = "sandbox", "sandbox"  # checked by nobody
 START_FUNCTION = "upload-client-start"

@@ -37,8 +37,6 @@ from upload_client.sandbox.functions import Function, Functions
 from upload_client.sandbox.login import check_passwords
 from upload_client.sandbox.store import BODY, Access, Store, moto_s3
 
-__all__ = ["REQUESTS_PATH", "Site", "load_machines_late", "main", "serve"]
-
 REQUESTS_PATH = "/_sandbox/requests"
 _REMEMBERED_REQUESTS = 1_000_000
 

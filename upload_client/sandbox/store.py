@@ -30,8 +30,6 @@ from moto.settings import S3_UPLOAD_PART_MIN_SIZE
 
 from upload_client.core import checksums
 
-__all__ = ["BODY", "Access", "Store", "moto_s3"]
-
 BODY = "upload_client.body"
 """The key under which a WSGI environment holds the request's body, as bytes."""
 

@@ -21,8 +21,6 @@ from upload_client.core.own_files import LEFT_OVER, LOOKED_AT, Kind, is_ours
 from upload_client.errors import UsageError
 from upload_client.support import failpoints
 
-__all__ = ["FORCE", "check_free", "claim", "claimed", "ends_of", "keep_others", "naming", "replacing"]
-
 FORCE = "Name another file, or write over it with --force."
 _STDOUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 

@@ -10,8 +10,6 @@ from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future
 from typing import TypeVar
 
-__all__ = ["Background", "aside", "aside_each"]
-
 S = TypeVar("S")
 T = TypeVar("T")
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-__all__ = ["SYSTEM", "Clock", "StoppableClock"]
-
 
 class Clock:
     """The machine's clocks. Subclass it to put another time in their place."""

@@ -11,8 +11,6 @@ from upload_client.core.text import for_terminal
 from upload_client.core.trust import Ask
 from upload_client.support.atomic import replacing
 
-__all__ = ["FILE", "is_given", "remember"]
-
 FILE = "consents.json"
 """In the config folder: an object, by the SHA-256 of what was allowed."""
 

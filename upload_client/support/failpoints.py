@@ -21,8 +21,6 @@ import threading
 from collections import Counter
 from typing import Any, NoReturn
 
-__all__ = ["ARMED", "kind_of", "reach", "watch"]
-
 
 def _order(text: str) -> tuple[str, int]:
     """The place where to die, and at which time of getting there."""

@@ -11,24 +11,6 @@ from upload_client.core.resume import Reason
 from upload_client.core.text import counted
 from upload_client.events import FileChanged, Planned, Progress
 
-__all__ = [
-    "STALLED",
-    "FileNotices",
-    "Rates",
-    "count",
-    "counts",
-    "duration",
-    "files",
-    "judged",
-    "pace",
-    "percent",
-    "plan",
-    "reason",
-    "sent",
-    "share",
-    "size",
-]
-
 _SENTENCES = {one.value: one.sentence for one in Reason}
 _UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB")
 _HALF_LIFE = 8.0

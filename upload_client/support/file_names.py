@@ -15,8 +15,6 @@ from __future__ import annotations
 import os
 import sys
 
-__all__ = ["from_disk", "on_disk"]
-
 
 def _as_it_is(name: str) -> str:
     return name

@@ -17,8 +17,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-__all__ = ["Flusher", "flush_one", "type_of"]
-
 _MOUNTS: Final = "/proc/self/mountinfo"
 _KNOWN: Final = frozenset({"ext4", "xfs"})
 """File systems whose `syncfs` ends with the disk's own cache, as their `fsync` does."""

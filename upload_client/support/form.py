@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-__all__ = ["REGION", "REGION_PROBLEM", "of_form"]
-
 REGION, REGION_PROBLEM = r"RegionOne|(?!-)[a-z0-9-]{1,63}(?<!-)", "is no AWS region, such as eu-central-1"
 """Botocore takes capitals, too. AWS has none in a region's name; OpenStack has, in that of its first one."""
 

@@ -10,8 +10,6 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-__all__ = ["NOTHING", "InUse", "files_in_use", "note"]
-
 _INTERPRETERS = ("sh", "bash", "dash", "zsh", "ksh", "fish", "python")
 _OWN_STREAM = re.compile(r"\A(?:/dev/fd/|/proc/self/fd/)")  # of whoever looks
 _NO_SCRIPT = re.compile("-[A-Za-z]*[cm]")  # what follows is a command, or the name of a module

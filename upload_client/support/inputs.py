@@ -14,8 +14,6 @@ from typing import Any, BinaryIO
 from upload_client.errors import UsageError
 from upload_client.support.in_use import note
 
-__all__ = ["STDIN", "as_file", "is_once", "kept", "one_reader", "opened", "read_once"]
-
 STDIN = "-"
 """Stands for standard input in place of a path."""
 _IN_MEMORY = 16 * 1024 * 1024

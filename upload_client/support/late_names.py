@@ -6,8 +6,6 @@ import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
 
-__all__ = ["late_names"]
-
 
 def late_names(
     package: str, homes: Mapping[str, str]

@@ -22,8 +22,6 @@ from upload_client.core import checksums
 from upload_client.core.codes import FileCode
 from upload_client.core.uploads import is_unchanged
 
-__all__ = ["CAN_SEND_FILES", "CHANGED", "FileRange", "FileRefused", "Fingerprint", "LocalFile", "open_inside"]
-
 CHANGED = "changed while it was being sent"
 
 _FLAGS = (

@@ -7,17 +7,6 @@ import errno
 import os
 from typing import Final
 
-__all__ = [
-    "DISK_FULL",
-    "ENOUGH_FILES",
-    "SCARCE",
-    "advice",
-    "connections",
-    "is_scarce",
-    "lack",
-    "raise_open_files",
-]
-
 ENOUGH_FILES: Final = 8192
 """Descriptors that a delivery can make use of: a thousand connections with a file each, and some room."""
 

@@ -10,8 +10,6 @@ from pathlib import Path
 from upload_client.errors import LoginRefused
 from upload_client.support.program import TooMuchOutput, run_program
 
-__all__ = ["PASSWORD_COMMAND_SECONDS", "password_from_command"]
-
 PASSWORD_COMMAND_SECONDS = 120.0
 """It may ask somebody to touch a key."""
 

@@ -9,8 +9,6 @@ from upload_client.core.preflight import duration_text
 from upload_client.errors import NotReachable
 from upload_client.support.clock import SYSTEM, Clock
 
-__all__ = ["NO_PATIENCE", "Patience"]
-
 T = TypeVar("T")
 
 _FIRST, _LONGEST = 0.5, 8.0  # seconds between two attempts: doubled each time

@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, NamedTuple
 
-__all__ = ["MAX_OUTPUT", "Ran", "TooMuchOutput", "run_program"]
-
 MAX_OUTPUT = 256 * 1024
 """Bytes that a program may print on its standard output, where that is read."""
 _TAIL = 4096

@@ -13,8 +13,6 @@ import urllib.parse
 
 from upload_client.core.foreign import hide, sanitized, secrets_of_url
 
-__all__ = ["hidden", "remember", "without_secrets"]
-
 _SECRET_VARIABLE = re.compile(r"(PASSWORD|PASSWD|SECRET|SESSION_TOKEN|ACCESS_KEY$|API_KEY)", re.IGNORECASE)
 _PROXY_VARIABLE = re.compile(r"_proxy$", re.IGNORECASE)
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-__all__ = ["service_url"]
-
 
 def service_url(url: str) -> str:
     """The URL of a service, without a slash at its end.

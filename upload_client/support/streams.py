@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from typing import TextIO
 
-__all__ = ["let_go"]
-
 _STANDARD = (1, 2)
 
 

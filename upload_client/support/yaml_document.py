@@ -18,8 +18,6 @@ import yaml
 from upload_client.core.text import counted, for_terminal
 from upload_client.errors import UsageError
 
-__all__ = ["SHOWN", "Budget", "InvalidDocument", "InvalidYaml", "Limits", "place", "problem_text", "read"]
-
 SHOWN = 20
 """Problems of a document that are told; of more the number."""
 

@@ -14,8 +14,6 @@ from upload_client.synchrony.remote import Done, Fetch, Remove, Send, set_aside
 from upload_client.synchrony.state import SENDING, Failure, Offer, Result, SyncState
 from upload_client.synchrony.tables import write_down_sometimes
 
-__all__ = ["delete_here", "delete_there", "download", "set_aside_theirs", "upload"]
-
 
 def upload(state: SyncState, offers: Sequence[Offer], result: Result) -> None:
     """Send files to the other side."""

@@ -19,25 +19,6 @@ from typing import Final, NamedTuple
 from upload_client.core.paths import check_relpath
 from upload_client.errors import UsageError
 
-__all__ = [
-    "BOOKS",
-    "COLUMNS",
-    "DELETED",
-    "DELETED_HERE",
-    "HELD",
-    "MOST_BOOK",
-    "UNKNOWN",
-    "VERSIONS",
-    "Row",
-    "dump",
-    "is_data",
-    "is_md5",
-    "leads_into_books",
-    "moment",
-    "read",
-    "table",
-]
-
 MOST_BOOK: Final = 1024**3
 """Bytes of a table that are read."""
 BOOKS: Final = ".S3"

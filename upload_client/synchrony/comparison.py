@@ -14,8 +14,6 @@ from upload_client.synchrony.memory import digest
 from upload_client.synchrony.remote import There
 from upload_client.synchrony.state import SENDING, Offer, SyncState
 
-__all__ = ["compare"]
-
 
 def compare(state: SyncState) -> list[Offer]:
     """Compare both sides, and say what may be chosen.

@@ -50,12 +50,6 @@ from upload_client.synchrony.view import (
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
-__all__ = [
-    "ON_CONFLICT",
-    "DataPlatformConnection",
-    "Outcome",
-]
-
 _log = logging.getLogger(__name__)
 ON_CONFLICT: Final = ("ask", *(choice.value for choice in Choice))
 _ROUNDS: Final = 5

@@ -13,8 +13,6 @@ from upload_client.support import secrets
 if TYPE_CHECKING:
     import boto3
 
-__all__ = ["FILE", "Found", "parse", "session_of"]
-
 FILE: Final = "aws.txt"
 _KEYS: Final = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token", "region", "region_name")
 _SECTION = re.compile(r"\[([^\]]*)\]")

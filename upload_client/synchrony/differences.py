@@ -11,8 +11,6 @@ from typing import Final
 
 from upload_client.core.text import for_log
 
-__all__ = ["LARGEST", "MOST", "differing"]
-
 LARGEST: Final = 1024 * 1024
 """Bytes up to which two versions are compared line by line."""
 MOST: Final = 12

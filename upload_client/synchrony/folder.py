@@ -32,8 +32,6 @@ from upload_client.synchrony.books import BOOKS, leads_into_books
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
-__all__ = ["KEPT", "Changed", "Folder", "Here", "Ignored", "Skipped", "date_now", "place_new", "write_whole"]
-
 KEPT: Final = "large"
 """The folder in the scratch folder where large files are until they are whole, from one sync to the next."""
 _BLOCK = 1024 * 1024

@@ -9,8 +9,6 @@ from pathlib import Path
 from upload_client.core.hints import install
 from upload_client.errors import UsageError
 
-__all__ = ["hold"]
-
 
 @contextlib.contextmanager
 def hold(path: Path, seconds: float = 0.0) -> Iterator[bool]:

@@ -20,8 +20,6 @@ from upload_client.errors import UsageError
 from upload_client.synchrony.books import BOOKS, DELETED_HERE, HELD, VERSIONS, Row, table
 from upload_client.synchrony.folder import Here, write_whole
 
-__all__ = ["Cache", "Memory", "digest"]
-
 _SETTINGS: Final = "sync.json"
 _CACHE: Final = "cache"
 _VERSION: Final = 1

@@ -12,8 +12,6 @@ from upload_client.core.codes import FileCode, MessageCode
 from upload_client.core.paths import MAX_KEY
 from upload_client.synchrony.books import BOOKS
 
-__all__ = ["Done", "Fetch", "Listed", "Raced", "Remote", "Remove", "Send", "There", "set_aside"]
-
 
 class Raced(Exception):  # noqa: N818 - reads as what it says
     """Somebody else was quicker: what was to be written, read or deleted is not what it was."""

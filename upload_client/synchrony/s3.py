@@ -42,8 +42,6 @@ from upload_client.transfer.download import LARGE, fetch_files
 from upload_client.transfer.engine import DEFAULT_THRESHOLD
 from upload_client.transfer.fetch_task import FetchTask
 
-__all__ = ["S3Remote"]
-
 T = TypeVar("T")
 R = TypeVar("R")
 

@@ -33,8 +33,6 @@ from upload_client.synchrony.folder import Changed, date_now, place_new, write_w
 from upload_client.synchrony.locking import hold
 from upload_client.synchrony.remote import Done, Fetch, Listed, Raced, Remove, Send, There
 
-__all__ = ["SharedFolder"]
-
 T = TypeVar("T")
 
 _BLOCK: Final = 1024 * 1024

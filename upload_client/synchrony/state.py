@@ -13,8 +13,6 @@ from upload_client.synchrony.folder import Folder, Here, Ignored, Skipped
 from upload_client.synchrony.memory import Cache, Memory
 from upload_client.synchrony.remote import Remote, There
 
-__all__ = ["SENDING", "Failure", "Offer", "Result", "SyncState"]
-
 SENDING = "tmp/sending.csv"
 """The table of what is being sent, below the folder's books."""
 

@@ -24,8 +24,6 @@ from upload_client.synchrony.remote import Remote
 from upload_client.synchrony.state import Offer, Result, SyncState
 from upload_client.synchrony.tables import write_down
 
-__all__ = ["Sync"]
-
 
 class Sync:
     """One folder and the other side.

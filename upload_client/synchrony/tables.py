@@ -30,8 +30,6 @@ from upload_client.synchrony.memory import digest
 from upload_client.synchrony.remote import Raced
 from upload_client.synchrony.state import SENDING, SyncState
 
-__all__ = ["write_down", "write_down_sometimes"]
-
 _WRITE_DOWN_EVERY: Final = 60.0
 """Seconds after which what was done is written down in a long sync."""
 _RACES: Final = 100

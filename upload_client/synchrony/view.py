@@ -25,8 +25,6 @@ from upload_client.synchrony.folder import Skipped
 from upload_client.synchrony.state import Failure, Offer
 from upload_client.ui.progress_line import ProgressLine
 
-__all__ = ["DONE", "TITLES", "JsonView", "Prompt", "ScreenView", "View", "find_prompt"]
-
 Prompt: TypeAlias = Callable[[str], str]
 """Asks a person a question of one line, and gives back what was typed."""
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-__all__ = ["Buffers"]
-
 _STEP = 1024 * 1024
 
 

@@ -20,8 +20,6 @@ from upload_client.s3.route import NoRoute
 from upload_client.s3.wire import Answer, DeleteObject, HeadObject
 from upload_client.transfer.window import within_window
 
-__all__ = ["look_at", "remove_each"]
-
 T = TypeVar("T")
 R = TypeVar("R")
 

@@ -24,8 +24,6 @@ from upload_client.support.local_file import FileRefused
 from upload_client.transfer.task import NotTaken, TransferOutcome, TransferTask
 from upload_client.transfer.upload import TRIES, Memory, Parted, persist, write
 
-__all__ = ["LONG_COPY", "PartedCopy", "copy_whole", "look_up"]
-
 MISMATCH = "the object's content does not match the checksum in the index"
 OTHER_MISMATCH = "the object's content does not match the {} checksum in the index"
 STAYS = "; the copy stays in the landing bucket, announced to nobody"

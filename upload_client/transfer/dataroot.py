@@ -14,8 +14,6 @@ from upload_client.support.local_file import FileRefused, LocalFile, open_inside
 if TYPE_CHECKING:
     from upload_client.core.files import ClientFile
 
-__all__ = ["DataRoot"]
-
 
 class DataRoot:
     """The source of files: a directory of this machine, or a bucket (below its prefix).

@@ -74,8 +74,6 @@ from upload_client.transfer.partial_file import (
 )
 from upload_client.transfer.window import within_window
 
-__all__ = ["fetch_files"]
-
 T = TypeVar("T")
 
 SMALL: Final = 256 * 1024

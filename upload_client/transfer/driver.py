@@ -16,8 +16,6 @@ from upload_client.s3.wire import READS, Answer, Pause, PutObject, Request, Uplo
 from upload_client.s3.write_guard import checking, guarded_by
 from upload_client.support.clock import Clock
 
-__all__ = ["PATIENCE", "Driver", "Stopped"]
-
 PATIENCE = 60.0
 """Seconds without one successful request after which failing ones are no longer repeated."""
 

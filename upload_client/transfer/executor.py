@@ -37,8 +37,6 @@ from upload_client.transfer.dataroot import DataRoot
 from upload_client.transfer.engine import TransferEngine
 from upload_client.transfer.task import TransferOptions, TransferOutcome, TransferProgress, TransferTask
 
-__all__ = ["Batch", "ExecutorEngine", "LockSeen", "Place", "send_batch"]
-
 MIB = 1024**2
 
 _MIN_BATCH, _MAX_BATCH = 8 * MIB, 256 * MIB

@@ -22,8 +22,6 @@ from upload_client.transfer.dataroot import DataRoot
 from upload_client.transfer.task import NotTaken, TransferOutcome, TransferTask
 from upload_client.transfer.upload import SCRATCH, TRIES, Memory, Parted, PartedUpload, Scratch, send_whole
 
-__all__ = ["SMALL", "FileSteps", "Larger"]
-
 SMALL = 256 * 1024
 """Bytes below which a file is one of the many for the multiplexer."""
 _SCARCE = 0.5  # seconds until a file is opened again where too many are open

@@ -21,16 +21,6 @@ from upload_client.support.secrets import without_secrets
 if TYPE_CHECKING:
     from upload_client.events import InFlight
 
-__all__ = [
-    "Engine",
-    "NotTaken",
-    "TransferOptions",
-    "TransferOutcome",
-    "TransferProgress",
-    "TransferTask",
-    "failure",
-]
-
 Engine = Literal["auto", "lean", "boto3"]
 """Connections to use: direct ones where possible; only direct ones; boto3's."""
 

@@ -50,19 +50,6 @@ from upload_client.s3.wire import (
 from upload_client.support.local_file import CHANGED, FileRange, FileRefused, LocalFile
 from upload_client.transfer.task import NotTaken, TransferOutcome, TransferTask
 
-__all__ = [
-    "SCRATCH",
-    "TRIES",
-    "Memory",
-    "Parted",
-    "PartedUpload",
-    "Scratch",
-    "UploadLost",
-    "persist",
-    "send_whole",
-    "write",
-]
-
 MISMATCH = "the file's content does not match the checksum in the index"
 OTHER_MISMATCH = "the file's content does not match the {} checksum in the index or a manifest"
 

@@ -17,8 +17,6 @@ from upload_client.core.text import counted, for_terminal
 from upload_client.events import Problem, Summary
 from upload_client.support import figures
 
-__all__ = ["Command", "Ending", "ending", "headline", "problem_lines"]
-
 NAMED = 10
 """Files that are named at the end; all are in the state CSV."""
 _KINDS = 6

@@ -41,8 +41,6 @@ from upload_client.ui.progress_line import NO_WRAP, WIPE, WRAP
 if TYPE_CHECKING:
     from typing import TextIO
 
-__all__ = ["InPlace"]
-
 _BEGIN, _END = "\x1b[?2026h", "\x1b[?2026l"
 _HIDE_CURSOR = "\x1b[?25l"  # in each picture: a shell may have shown it since the last one
 

@@ -29,8 +29,6 @@ from upload_client.events import (
 from upload_client.support.clock import SYSTEM, Clock
 from upload_client.ui.lines import Lines
 
-__all__ = ["SCHEMA_VERSION", "JsonlReporter"]
-
 SCHEMA_VERSION = 1
 
 KINDS: dict[type[Event], str] = {

@@ -7,8 +7,6 @@ from typing import Literal, TextIO
 
 from upload_client.support.streams import let_go
 
-__all__ = ["Lines"]
-
 
 class Lines:
     """Writes whole lines to stdout, stderr or a stream; says nothing more once nobody reads them.

@@ -8,8 +8,6 @@ from typing import Any
 from upload_client.events import Event
 from upload_client.ui.plain import PROGRESS_SECONDS, Level, PlainReporter
 
-__all__ = ["LoggingReporter"]
-
 _LEVELS: dict[Level, int] = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 

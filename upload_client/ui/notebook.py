@@ -18,8 +18,6 @@ from upload_client.support.clock import SYSTEM, Clock
 from upload_client.ui.ending import ending, problem_lines
 from upload_client.ui.run_view import PHASES, RunView
 
-__all__ = ["NotebookReporter"]
-
 SHOWN_EVERY = 0.5
 """Seconds between two pictures: each is a message to a browser that may be far away."""
 _MESSAGES = 5

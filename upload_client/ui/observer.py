@@ -19,8 +19,6 @@ from upload_client.core.text import for_terminal
 from upload_client.support import figures
 from upload_client.ui.progress_line import WIDE
 
-__all__ = ["line", "rows", "screen"]
-
 STYLES: dict[Phase, str] = {
     Phase.COMPLETE: "bold green",
     Phase.ENDED: "bold yellow",

@@ -24,8 +24,6 @@ from upload_client.ui.ending import Command, ending, problem_lines
 from upload_client.ui.lines import Lines
 from upload_client.ui.run_view import PHASES
 
-__all__ = ["Level", "PlainReporter"]
-
 PROGRESS_SECONDS = 30.0
 
 Level: TypeAlias = Literal["info", "warning", "error"]

@@ -14,8 +14,6 @@ import click
 from upload_client.core.text import for_terminal
 from upload_client.ui import is_terminal
 
-__all__ = ["NO_WRAP", "WIDE", "WIPE", "WRAP", "ProgressLine"]
-
 SHOWN_EVERY = 0.2  # seconds
 
 WIDE = 80

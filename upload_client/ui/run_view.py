@@ -25,8 +25,6 @@ from upload_client.events import (
 from upload_client.support import figures
 from upload_client.support.clock import SYSTEM, Clock
 
-__all__ = ["PHASES", "RunView", "ShownProblem"]
-
 _PROBLEMS = 6
 _FIGURES_EVERY = 1.0  # seconds: what changes more often cannot be read
 

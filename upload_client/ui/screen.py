@@ -23,8 +23,6 @@ from upload_client.support import figures
 from upload_client.ui.progress_line import WIDE
 from upload_client.ui.run_view import PHASES, RunView, ShownProblem
 
-__all__ = ["STATE_STYLES", "Screen", "bar", "shorten", "states"]
-
 STATE_STYLES: dict[str, str] = {
     "ready": "dim",
     "pending": "dim",

@@ -10,8 +10,6 @@ from upload_client.expectations.findings import NotOpened, Undecided
 from upload_client.expectations.packaging import MAX_METADATA, Listing, NoIndex, metadata_places
 from upload_client.s3.bucket import Bucket, NotFound, ObjectTooLarge
 
-__all__ = ["ArrayMetadata", "NoArray"]
-
 _KEPT = 64
 """Arrays whose metadata is kept: their chunks mostly come one after the other."""
 

@@ -52,8 +52,6 @@ from upload_client.validator.readers import ReaderWorkers
 if TYPE_CHECKING:
     from upload_client.validator.listing import IndexListing, Promised
 
-__all__ = ["Abandoned", "Ask", "Checker", "Judgement", "MayWait", "Steps", "Stream"]
-
 _BLOCK = 256 * 1024
 _PIECE = 64 * 1024
 """Bytes of a large file that are read from the store at once; up to 256 such files are read at a time."""

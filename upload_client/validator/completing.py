@@ -24,8 +24,6 @@ from upload_client.validator.countersigning import NotSigned, countersign, is_si
 from upload_client.validator.settings import ValidatorSettings
 from upload_client.validator.telemetry import Telemetry
 
-__all__ = ["Completing"]
-
 _PAUSES = (1.0, 4.0, 15.0)
 """Seconds after which what is passing is tried again, while there is time."""
 _MARGIN = 30.0

@@ -22,8 +22,6 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-__all__ = ["ATTEMPTS", "Forbidden", "confine", "environment", "forbid_dumps", "try_out"]
-
 _KEPT = frozenset(
     {
         *("LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TZ"),

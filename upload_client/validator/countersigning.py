@@ -35,8 +35,6 @@ from upload_client.support.clock import SYSTEM, Clock
 from upload_client.validator.expected import InvalidExpectations, read_expected
 from upload_client.validator.rows import MalformedIndex, index_paths
 
-__all__ = ["NotSigned", "check_proven", "countersign", "countersign_last", "folded", "is_signed"]
-
 
 class NotSigned(Exception):  # noqa: N818 - it reads as what it says
     """The receipt says something that the logs do not prove; the text says what."""

@@ -12,8 +12,6 @@ from upload_client.expectations.findings import NotOpened
 from upload_client.expectations.strict_json import begins_as_lines
 from upload_client.validator.unreadable import BLOCK, BOM, MAX_NESTING, MAX_TEXT, Unreadable, is_utf8
 
-__all__ = ["check_json", "check_jsonl"]
-
 _MOST_PASSES = 64
 _MOST_COMMAS = 32
 

@@ -22,8 +22,6 @@ from upload_client.s3.wire import Answer
 from upload_client.support.clock import SYSTEM, Clock
 from upload_client.validator.checks import Abandoned, Ask, Judgement, Steps
 
-__all__ = ["AT_ONCE", "Judge", "Judging"]
-
 AT_ONCE = 256
 """The most requests that are under way on the one thread."""
 _MEMORY = 64 * 1024 * 1024

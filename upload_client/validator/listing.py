@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-__all__ = ["IndexListing", "Promised"]
-
 _UNKNOWN = -1
 _START = 16
 """Bytes of a checksum that are kept."""

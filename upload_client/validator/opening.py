@@ -30,8 +30,6 @@ from upload_client.expectations.packed import (
 )
 from upload_client.validator.content import TEXT_FORMATS, Unreadable, check_text
 
-__all__ = ["CHUNK", "CHUNKS", "format_of", "missing_library", "open_as", "opener"]
-
 CHUNK = "zarr"
 """The format of a chunk of Zarr, which has no suffix, and needs the metadata of its array to be opened."""
 _BLOCK = "n5"

@@ -49,8 +49,6 @@ from upload_client.s3.bucket import AnswerLost, Bucket, NotFound, ObjectTooLarge
 from upload_client.support.clock import SYSTEM, Clock
 from upload_client.validator.checks import Abandoned, Judgement
 
-__all__ = ["MAX_UNJUDGED", "Judges", "Outcome", "Tally", "Validator"]
-
 MAX_UNJUDGED = 10_000
 """Announced uploads that wait for a verdict; with more, the client's log is not read on."""
 

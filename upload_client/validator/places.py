@@ -13,8 +13,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 
-__all__ = ["TURN_SECONDS", "Places"]
-
 TURN_SECONDS = 5.0
 
 

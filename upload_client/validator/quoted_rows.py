@@ -12,8 +12,6 @@ import threading
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["rows_at_beginning"]
-
 _Words = npt.NDArray[np.uint64]
 _ONE, _LAST = np.uint64(1), np.uint64(63)
 _WORD = 64

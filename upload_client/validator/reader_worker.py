@@ -43,8 +43,6 @@ from upload_client.expectations.packed import Budget
 from upload_client.validator.confinement import confine, try_out
 from upload_client.validator.opening import open_as
 
-__all__ = ["main"]
-
 _BLOCK = 256 * 1024
 _AHEAD = 4 * 1024 * 1024
 """Bytes that are fetched at once at the most, while a file is read from its start to its end."""

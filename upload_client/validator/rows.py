@@ -11,8 +11,6 @@ from upload_client.core.index_csv import MAX_ROW, rows_of
 from upload_client.s3.bucket import Bucket, store_errors
 from upload_client.validator.checks import Stream
 
-__all__ = ["MalformedIndex", "index_paths", "index_rows"]
-
 _BLOCK = 256 * 1024
 _MAX_DIGITS = 18
 _TOGETHER = 16  # rows, each of which may have a MiB

@@ -47,8 +47,6 @@ from upload_client.validator.readers import ReaderWorkers, Undecided
 from upload_client.validator.settings import ValidatorSettings
 from upload_client.validator.telemetry import Telemetry
 
-__all__ = ["complete_again", "confined", "serve"]
-
 _WIDTH = 8 * AT_ONCE
 """Uploads that are handed out to be judged, so that there are some while the log is read and written."""
 _MOST_PROBLEMS = 10

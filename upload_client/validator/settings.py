@@ -17,8 +17,6 @@ from upload_client.receipts.retention import Mode
 from upload_client.support.form import of_form
 from upload_client.support.service_url import service_url
 
-__all__ = ["ENVIRONMENT_VARIABLE", "ValidatorSettings"]
-
 ENVIRONMENT_VARIABLE = "UPLOAD_CLIENT_VALIDATOR"
 """Holds the settings, as one JSON object."""
 

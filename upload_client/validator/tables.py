@@ -14,8 +14,6 @@ from typing import IO, Any, BinaryIO, NamedTuple
 from upload_client.expectations.delimiters import comments, csv_rows, delimiters, is_open
 from upload_client.validator.unreadable import BLOCK, BOM, MAX_TEXT, Unreadable, is_utf8
 
-__all__ = ["check_csv", "check_tsv"]
-
 # One number for the whole process: indexes, and quotes of tables held against rules, are read by it too.
 csv.field_size_limit(MAX_TEXT)
 

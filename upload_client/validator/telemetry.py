@@ -20,8 +20,6 @@ if TYPE_CHECKING:  # `start` counts too, and needs neither
     from upload_client.validator.checks import Judgement
     from upload_client.validator.pipeline import Validator
 
-__all__ = ["Telemetry", "count_failed_start"]
-
 TICK_SECONDS = 60.0
 """Between two times that metrics are written."""
 NAMESPACE = "upload-client"

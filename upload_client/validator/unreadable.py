@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import codecs
 
-__all__ = ["BLOCK", "BOM", "MAX_NESTING", "MAX_TEXT", "Unreadable", "is_utf8"]
-
 BLOCK = 256 * 1024
 """Bytes read at once, and the longest JSON text that is built in memory rather than walked through."""
 MAX_TEXT = 4 * 1024 * 1024

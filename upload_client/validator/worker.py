@@ -12,8 +12,6 @@ from upload_client.validator.handlers import Context, layout_of
 from upload_client.validator.serving import serve
 from upload_client.validator.settings import ValidatorSettings
 
-__all__ = ["work"]
-
 
 def work(event: Any, context: Context) -> dict[str, Any]:  # noqa: ANN401 — `start` made it
     """Be the validator, until it is time to leave.

@@ -46,8 +46,6 @@ from upload_client.support.yaml_document import (
 if TYPE_CHECKING:
     import yaml
 
-__all__ = ["NAMES", "InvalidSchedule", "Job", "Schedule", "load"]
-
 NAMES = ("run", "job")
 """Names that may stand in braces: the moment for which a job runs, and its name."""
 

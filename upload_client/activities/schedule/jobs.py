@@ -31,8 +31,6 @@ from upload_client.support.password_command import password_from_command
 if TYPE_CHECKING:
     from upload_client.activities.schedule.document import Command, Deliver, Loaded, Read, Write
 
-__all__ = ["check_beside", "check_job", "load_ahead", "runner_of", "title_of"]
-
 _log = logging.getLogger(__name__)
 
 

@@ -15,8 +15,6 @@ from upload_client.support.clock import SYSTEM, Clock
 if TYPE_CHECKING:
     from upload_client.activities.schedule.document import Loaded
 
-__all__ = ["NEXT", "Outlook", "as_json", "look"]
-
 NEXT = 5
 """Times that are told."""
 

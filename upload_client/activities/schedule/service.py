@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from upload_client.activities.runner import ActivityRunner
     from upload_client.activities.schedule.document import Loaded
 
-__all__ = ["JOB", "Notify", "Service", "run_once"]
-
 _log = logging.getLogger(__name__)
 
 Notify = Callable[[str, Mapping[str, Any]], object]

@@ -39,8 +39,6 @@ try:
 except ImportError:
     raise missing_extra("a schedule", "activities") from None
 
-__all__ = ["KEPT", "Claimed", "JobStore", "Past", "Store", "StoreUnreachable", "following", "open_engine"]
-
 KEPT = 500
 """Runs of a job that are remembered."""
 

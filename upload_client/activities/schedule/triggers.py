@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from upload_client.activities.schedule.document import Job
     from upload_client.core.schedule import DaylightSaving
 
-__all__ = ["CronLine", "check_cron", "never_runs", "trigger_of"]
-
 _SHORT = {
     "@hourly": "0 * * * *",
     "@daily": "0 0 * * *",

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from upload_client.core.custody import Event
     from upload_client.functions.hand_over.removal import Why
 
-__all__ = ["close", "hand_over", "remove"]
-
 
 @click.command(
     "hand-over",

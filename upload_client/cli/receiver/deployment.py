@@ -27,8 +27,6 @@ from upload_client.core.layout import MAX_SHARDS
 if TYPE_CHECKING:
     from upload_client.receiver.operator import Duty
 
-__all__ = ["operator_policy", "package", "policy", "template"]
-
 
 @click.command(
     cls=Command,

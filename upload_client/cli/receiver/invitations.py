@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from upload_client.core.hand_over import HandOver
     from upload_client.receiver.stack import Delivery, Receiver
 
-__all__ = ["invite", "list_", "revoke", "show"]
-
 
 @click.command(
     cls=Command,

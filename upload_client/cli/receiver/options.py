@@ -19,26 +19,6 @@ if TYPE_CHECKING:
     from upload_client.receiver.stack import Receiver
     from upload_client.validator.settings import ValidatorSettings
 
-__all__ = [
-    "A_DELIVERY",
-    "FILE",
-    "HOW",
-    "accounts_of",
-    "endpoint_option",
-    "examples",
-    "note_option",
-    "of_a_delivery",
-    "of_a_receiver",
-    "of_a_stack",
-    "on_option",
-    "open_stack",
-    "print_json",
-    "print_lines",
-    "receiver_settings",
-    "region_of",
-    "sample_option",
-]
-
 FILE = click.Path(dir_okay=False, path_type=Path)
 A_DELIVERY = "--dataset survey7 --delivery-id 1"
 HOW = "\\\n    --user maria"  # on a second line

@@ -23,8 +23,6 @@ from upload_client.cli.receiver.options import (
 )
 from upload_client.core.text import counted
 
-__all__ = ["export", "key", "make", "sign"]
-
 
 @click.group(
     cls=Group,

@@ -21,8 +21,6 @@ from upload_client.cli.receiver.options import (
     receiver_settings,
 )
 
-__all__ = ["probe", "repair"]
-
 
 @click.command(
     cls=Command,

@@ -24,8 +24,6 @@ from upload_client.cli.receiver.options import (
 from upload_client.core.hints import install
 from upload_client.core.layout import MAX_SHARDS
 
-__all__ = ["serve", "validate"]
-
 _EXIT_CODES = {"stop": 0, "superseded": 0, "time": 130, "error": 5, "lock lost": 12}
 
 

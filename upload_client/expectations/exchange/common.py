@@ -6,8 +6,6 @@ import datetime as dt
 import re
 from typing import Any
 
-__all__ = ["LIMITS", "MOMENTS", "RE2_ALONE", "Lost", "bounded", "limit_of", "of_python", "to_python"]
-
 LIMITS = {"min": "minimum", "max": "maximum", "above": "exclusiveMinimum", "below": "exclusiveMaximum"}
 """Our names of limits, and those of Frictionless and JSON Schema."""
 MOMENTS = ("date", "timestamp")

@@ -8,8 +8,6 @@ from typing import Any
 from upload_client.expectations.exchange.common import LIMITS, MOMENTS, Lost, bounded, limit_of
 from upload_client.expectations.model import as_moment
 
-__all__ = ["is_schema", "read", "write"]
-
 _PROFILE = "https://datapackage.org/profiles/2.0/tableschema.json"
 _TYPES = {
     "integer": "integer",

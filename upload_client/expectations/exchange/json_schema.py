@@ -8,8 +8,6 @@ from typing import Any
 
 from upload_client.expectations.exchange.common import LIMITS, RE2_ALONE, Lost, bounded
 
-__all__ = ["is_schema", "read", "write"]
-
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _TYPES: dict[str, dict[str, Any]] = {
     "integer": {"type": "integer"},

@@ -9,8 +9,6 @@ from typing import Any
 from upload_client.expectations.exchange.common import Lost, of_python, to_python
 from upload_client.expectations.model import as_moment
 
-__all__ = ["is_schema", "read", "write"]
-
 _CHECKS = {
     "min": "greater_than_or_equal_to",
     "max": "less_than_or_equal_to",

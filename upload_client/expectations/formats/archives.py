@@ -10,8 +10,6 @@ from typing import BinaryIO
 
 from upload_client.expectations.packed import Budget
 
-__all__ = ["open_7z"]
-
 _MAX_DIRECTORY = 64 * 1024 * 1024
 
 

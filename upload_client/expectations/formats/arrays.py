@@ -19,8 +19,6 @@ from upload_client.expectations.model import PLAIN_TYPES, Array, Npy, Npz
 from upload_client.expectations.packed import Budget
 from upload_client.expectations.values import ValueJudge, check_shape, index_place, is_of_type
 
-__all__ = ["MAX_MEMBERS", "headers", "judge_npy", "judge_npz", "members", "open_npy", "plain", "read_header"]
-
 MAX_MEMBERS = 10_000
 _PIECE = 8 * 1024 * 1024
 _MAX_HEADER = 10_000  # numpy's own limit

@@ -30,20 +30,6 @@ from upload_client.expectations.model import ANYWHERE, Asdf, Node, Step, parse_t
 from upload_client.expectations.packed import Budget
 from upload_client.expectations.values import ValueJudge, check_shape, index_place, is_of_type
 
-__all__ = [
-    "MAX_ARRAY",
-    "MISSING",
-    "array_type",
-    "is_array",
-    "judge_asdf",
-    "leaves",
-    "open_asdf",
-    "open_tree",
-    "plain",
-    "step_into",
-    "values_of",
-]
-
 MAX_ARRAY = 512 * 1024 * 1024
 """Bytes of the largest array whose values are judged: asdf reads it whole."""
 _WHOLE = 16 * 1024 * 1024

@@ -21,17 +21,6 @@ from upload_client.expectations.formats.namesakes import something_else
 from upload_client.expectations.formats.statistical import open_old_stata
 from upload_client.expectations.packed import INFLATE_ERRORS, MODULES, Budget, inflater
 
-__all__ = [
-    "open_arrow",
-    "open_avro",
-    "open_dbase",
-    "open_duckdb",
-    "open_orc",
-    "open_sqlite",
-    "open_stata",
-    "open_vortex",
-]
-
 _MAX_READ = 64 * 1024 * 1024  # bytes of a file that is looked at as a whole although nobody has asked for it
 _MAX_BLOCK = 256 * 1024 * 1024
 _SQLITE = b"SQLite format 3\0"

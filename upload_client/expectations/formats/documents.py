@@ -17,8 +17,6 @@ from upload_client.expectations.findings import NotOpened
 from upload_client.expectations.formats.namesakes import LOOKED_AT, something_else
 from upload_client.expectations.packed import INFLATE_ERRORS, Budget, inflater
 
-__all__ = ["open_gml", "open_mzml", "open_pdf", "open_votable", "open_xml"]
-
 _PIECE = 256 * 1024
 _NEAR = 1024  # bytes within which readers look for the first line and the last one
 _START = re.compile(rb"startxref\s+(\d{1,15})\s")

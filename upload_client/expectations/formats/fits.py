@@ -22,22 +22,6 @@ from upload_client.expectations.model import Fits, Hdu
 from upload_client.expectations.packed import Budget
 from upload_client.expectations.values import TableJudge, ValueJudge, check_shape, is_of_type
 
-__all__ = [
-    "BLOCK",
-    "cards_of",
-    "check_packed",
-    "check_sums",
-    "columns_of",
-    "data_end",
-    "image_type",
-    "is_table",
-    "judge_fits",
-    "learn_values",
-    "open_fits",
-    "open_units",
-    "unit_name",
-]
-
 BLOCK = 2880
 """Bytes of a FITS block; padding to whole blocks is often left out at the very end of a file."""
 MAX_UNITS = 10_000

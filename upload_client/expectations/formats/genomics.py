@@ -19,17 +19,6 @@ from upload_client.expectations.findings import NotOpened
 from upload_client.expectations.formats.namesakes import something_else
 from upload_client.expectations.packed import Budget, Unpacked, is_bgzf
 
-__all__ = [
-    "open_bai",
-    "open_bam",
-    "open_bcf",
-    "open_bigwig",
-    "open_cram",
-    "open_fastq",
-    "open_index",
-    "open_vcf",
-]
-
 _PIECE = 256 * 1024
 _MAX_RECORD = 256 * 1024 * 1024
 _MAX_LINE = 64 * 1024 * 1024

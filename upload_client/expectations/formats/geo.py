@@ -16,8 +16,6 @@ from upload_client.expectations.findings import LibraryMissing, NotOpened, Undec
 from upload_client.expectations.formats.namesakes import something_else
 from upload_client.expectations.packed import INFLATE_ERRORS, Budget, inflater
 
-__all__ = ["is_sparse", "open_las", "open_shapes", "open_tiff"]
-
 _PIECE = 256 * 1024
 _DEFLATED, _JPEG = (8, 32946), 7
 _NEAR = 1024  # bytes at the end of a JPEG within which its last marker stands; padding may be behind it

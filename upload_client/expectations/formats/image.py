@@ -24,8 +24,6 @@ from upload_client.expectations.formats.pictures import frame_of_jpeg
 from upload_client.expectations.model import Image
 from upload_client.expectations.packed import Budget
 
-__all__ = ["MAX_FRAMES", "MAX_PIXELS", "judge_image", "learn_image"]
-
 _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _PLANES = 259, 262, 277, 284
 _OF_ONE_PLANE = (256, 257, _COMPRESSION, 266, 278, 317, 322, 323, 347)
 """Tags of a page that hold for each of its planes too: sides, packing, tiles, tables of JPEG."""

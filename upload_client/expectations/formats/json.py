@@ -16,8 +16,6 @@ from upload_client.expectations import strict_json
 from upload_client.expectations.findings import Findings, Undecided
 from upload_client.expectations.model import Json
 
-__all__ = ["MAX_JSON", "judge_json", "schema_problem"]
-
 MAX_JSON = 64 * 1024 * 1024
 """Bytes of the largest JSON file that is judged by a schema: it is held in memory."""
 MAX_LINE = MAX_JSON

@@ -16,8 +16,6 @@ from upload_client.expectations.formats.namesakes import something_else
 from upload_client.expectations.formats.pictures import open_jp2
 from upload_client.expectations.packed import Budget
 
-__all__ = ["open_czi", "open_fcs", "open_lif", "open_mrc", "open_mtz", "open_nd2", "open_tdms"]
-
 _Order = Literal["little", "big"]
 _BITS = {0: 8, 1: 16, 2: 32, 3: 32, 4: 64, 6: 16, 12: 16, 101: 4}
 

@@ -16,15 +16,6 @@ from upload_client.expectations.findings import NotOpened
 from upload_client.expectations.formats.namesakes import something_else
 from upload_client.expectations.packed import Budget, Unpacked, zip_members
 
-__all__ = [
-    "open_gguf",
-    "open_onnx",
-    "open_pickle",
-    "open_safetensors",
-    "open_tfrecord",
-    "open_torch",
-]
-
 _PIECE = 256 * 1024
 _MAX_HEADER = 100_000_000  # bytes, as safetensors itself has it
 

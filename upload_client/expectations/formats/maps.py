@@ -14,8 +14,6 @@ from upload_client.expectations.findings import NotOpened
 from upload_client.expectations.formats.namesakes import something_else
 from upload_client.expectations.packed import Budget
 
-__all__ = ["open_flatgeobuf", "open_osm", "open_pmtiles", "open_sequence"]
-
 _FGB = b"fgb\x03fgb"
 _MOST_HEADER = 16 * 1024 * 1024
 _FEATURES, _NODE = 8, 9  # fields of FlatGeobuf's header, by their number

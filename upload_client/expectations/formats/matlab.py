@@ -12,8 +12,6 @@ from upload_client.expectations.formats.namesakes import something_else
 from upload_client.expectations.formats.scientific import open_hdf5
 from upload_client.expectations.packed import INFLATE_ERRORS, Budget, inflater
 
-__all__ = ["open_mat"]
-
 _MAX_READ = 64 * 1024 * 1024  # bytes of a file that is unpacked although nobody has asked for it
 _PIECE = 256 * 1024
 _PACKED, _MATRIX = 15, 14

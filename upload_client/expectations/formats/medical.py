@@ -18,8 +18,6 @@ from upload_client.expectations.findings import NotOpened
 from upload_client.expectations.formats.namesakes import something_else
 from upload_client.expectations.packed import INFLATE_ERRORS, Budget, Unpacked, inflater
 
-__all__ = ["open_dicom", "open_metaimage", "open_mgh", "open_nifti", "open_nrrd"]
-
 _LARGE = 64 * 1024  # bytes of an element's value that is passed over
 _UNDEFINED = 0xFFFFFFFF
 _MAX_BYTES = 512 * 1024 * 1024  # of what is deflated or encapsulated, which pydicom reads whole

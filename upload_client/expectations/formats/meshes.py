@@ -14,8 +14,6 @@ from upload_client.expectations.findings import NotOpened
 from upload_client.expectations.formats.namesakes import something_else
 from upload_client.expectations.packed import Budget
 
-__all__ = ["open_e57", "open_ply", "open_stl"]
-
 _SUBTITLES = (b"STL24.01", b"STL25.01", b"STL30.01")
 _TEXT = bytes((9, 10, 13, *range(32, 127)))
 

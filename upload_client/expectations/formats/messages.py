@@ -14,8 +14,6 @@ from typing import Any, BinaryIO
 from upload_client.expectations.findings import LibraryMissing, NotOpened
 from upload_client.expectations.packed import MODULES, Budget
 
-__all__ = ["open_grib", "open_mcap"]
-
 _PIECE = 256 * 1024
 _END = b"7777"
 _LARGE_GRIB1 = 0x800000

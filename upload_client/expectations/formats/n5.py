@@ -17,8 +17,6 @@ from upload_client.expectations.findings import NotOpened
 from upload_client.expectations.formats.zarr import MAX_CHUNK, undone
 from upload_client.expectations.packed import Budget, Unpacked
 
-__all__ = ["open_block"]
-
 _ITEM_BYTES = {
     **{f"{sign}int{bits}": bits // 8 for sign in ("", "u") for bits in (8, 16, 32, 64)},
     "float32": 4,

@@ -11,8 +11,6 @@ from typing import BinaryIO
 
 from upload_client.expectations.findings import NotOpened
 
-__all__ = ["APPLE_DOUBLE", "LOOKED_AT", "namesake", "something_else"]
-
 LOOKED_AT = 512
 """Bytes at a file's beginning by which it is told."""
 _MIN_TEXT, _MIN_ZEROS = 32, 64

@@ -10,8 +10,6 @@ from typing import BinaryIO
 from upload_client.expectations.findings import NotOpened
 from upload_client.expectations.packed import Budget
 
-__all__ = ["open_compound"]
-
 _MAGIC = bytes.fromhex("d0cf11e0a1b11ae1")
 _FREE, _LAST_REGULAR = 0xFFFFFFFF, 0xFFFFFFFA
 _OF_TABLE = (0xFFFFFFFC, 0xFFFFFFFD)  # marks of sectors that the table itself lies in

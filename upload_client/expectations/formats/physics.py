@@ -15,8 +15,6 @@ from upload_client.expectations.formats.namesakes import something_else
 from upload_client.expectations.formats.scientific import open_netcdf
 from upload_client.expectations.packed import Budget
 
-__all__ = ["open_cdf", "open_root"]
-
 _LARGE = 1_000_000  # versions from here on have places of 64 bits
 _CDF3, _CDF26 = b"\xcd\xf3\x00\x01", b"\xcd\xf2\x60\x02"
 _MD5 = 0b1100  # flags: there is a checksum, and it is MD5

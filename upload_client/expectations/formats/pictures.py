@@ -18,17 +18,6 @@ from upload_client.expectations.findings import NotOpened
 from upload_client.expectations.formats.namesakes import something_else
 from upload_client.expectations.packed import Budget
 
-__all__ = [
-    "frame_of_jpeg",
-    "open_bmp",
-    "open_gif",
-    "open_jp2",
-    "open_jpeg",
-    "open_netpbm",
-    "open_png",
-    "open_webp",
-]
-
 _PIECE = 1024 * 1024
 _MARKER = re.compile(rb"\xff([\x01\x80-\xcf\xd8-\xfe])")  # not RST: pixels may have one every few bytes
 _JPEG_LS = 0xF7

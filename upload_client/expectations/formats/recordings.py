@@ -12,8 +12,6 @@ from upload_client.expectations.findings import NotOpened
 from upload_client.expectations.formats.namesakes import something_else
 from upload_client.expectations.packed import Budget
 
-__all__ = ["open_avi", "open_matroska", "open_mp4", "open_ogg"]
-
 _FIRST_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"styp", b"jP  ")
 _INDEXES = (b"moov", b"moof", b"meta")
 

@@ -10,8 +10,6 @@ from upload_client.expectations.model import Limit, Values, as_moment
 from upload_client.expectations.patterns import matcher
 from upload_client.expectations.values import lengths_of, limits_of
 
-__all__ = ["check_scalar", "kind_of"]
-
 _KINDS: tuple[tuple[str, type | tuple[type, ...]], ...] = (
     ("bool", bool),
     ("integer", int),

@@ -13,8 +13,6 @@ from typing import Any, BinaryIO
 from upload_client.expectations.findings import LibraryMissing, NotOpened
 from upload_client.expectations.packed import Budget
 
-__all__ = ["open_hdf", "open_hdf5", "open_netcdf"]
-
 _HDF4, _NO_ELEMENT, _NOWHERE = b"\x0e\x03\x13\x01", 1, 2**32 - 1
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _MAX_READ = (

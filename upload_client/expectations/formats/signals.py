@@ -16,8 +16,6 @@ from upload_client.expectations.findings import NotOpened
 from upload_client.expectations.formats.namesakes import something_else
 from upload_client.expectations.packed import Budget
 
-__all__ = ["open_edf", "open_flac", "open_mseed", "open_segy", "open_wav"]
-
 _UNKNOWN = 0xFFFFFFFF
 _UNCOUNTED = (range(0x7FFF_E000, 0x8000_0001), range(0xFFFF_FF00, 2**32))
 """Written by programs that cannot go back to say how many bytes there are: sox, arecord, ffmpeg in a pipe."""

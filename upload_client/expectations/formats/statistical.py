@@ -15,8 +15,6 @@ from upload_client.expectations.findings import NotOpened
 from upload_client.expectations.formats.namesakes import something_else
 from upload_client.expectations.packed import Budget, Unpacked
 
-__all__ = ["open_old_stata", "open_r", "open_sas", "open_spss", "open_transport"]
-
 _Order = Literal["little", "big"]
 
 _SAS = bytes.fromhex("000000000000000000000000c2ea8160b31411cfbd92080009c7318c181f1011")

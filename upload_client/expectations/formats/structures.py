@@ -15,8 +15,6 @@ from upload_client.expectations.findings import NotOpened
 from upload_client.expectations.formats.namesakes import something_else
 from upload_client.expectations.packed import Budget
 
-__all__ = ["open_bcif", "open_cif", "open_dcd", "open_pdb", "open_trr", "open_xtc"]
-
 _PIECE = 256 * 1024
 _WHOLE = 64 * 1024 * 1024
 """Bytes of the largest file that is read whole."""

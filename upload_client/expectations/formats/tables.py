@@ -21,12 +21,6 @@ from upload_client.expectations.values import (
     row_place,
 )
 
-__all__ = [
-    "csv_delimiter",
-    "judge_csv",
-    "learn_csv",
-]
-
 BLOCK = 4 * 1024 * 1024
 """Bytes of CSV that are read at once; no row may be longer."""
 _HEADER = 1024 * 1024

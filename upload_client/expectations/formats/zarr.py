@@ -28,8 +28,6 @@ from upload_client.expectations.packed import (
     inflater,
 )
 
-__all__ = ["BY_ELEMENT", "MAX_CHUNK", "OTHER_SIZE", "Chunk", "Codecs", "chunks_of", "open_chunk", "undone"]
-
 MAX_CHUNK = 256 * 1024 * 1024
 """Bytes of the largest chunk that is unpacked; a shard may have many of them."""
 _WHOLE = 64 * 1024 * 1024

@@ -35,8 +35,6 @@ from upload_client.expectations.packaging.zarr import Array, Part, array_of, is_
 from upload_client.expectations.packed import Budget
 from upload_client.expectations.values import ValueJudge, are_among, check_shape, is_of_type
 
-__all__ = ["fill_problem", "judge_zarr", "type_of"]
-
 _PIECE = 1024 * 1024  # elements that are judged at once
 _UNITS = frozenset(("Y", "M", "W", "D", "h", "m", "s", "ms", "us", "μs", "ns", "ps", "fs", "as"))
 _NUMBERS = {

@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterable, Iterator
 from upload_client.core.manifests import DIGESTS, PAYLOAD, bagit_digest, bagit_path, split_bagit_line
 from upload_client.expectations.packaging.promises import Listing, Promise, Promised
 
-__all__ = ["is_named", "payloads", "promised"]
-
 MAX_MANIFEST = 64 * 1024 * 1024
 """Bytes of the largest manifest that is looked at: a line for each of some 500,000 files."""
 MAX_BAGS = 100_000

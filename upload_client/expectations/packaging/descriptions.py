@@ -23,8 +23,6 @@ from upload_client.expectations.packaging.promises import (
     wrong,
 )
 
-__all__ = ["is_named", "promised"]
-
 _CRATE = "ro-crate-metadata.json"
 _PACKAGE = "datapackage.json"
 _CROISSANT = "mlcommons.org/croissant"

@@ -14,8 +14,6 @@ from collections.abc import Iterator, Mapping
 
 from upload_client.expectations.packaging.promises import Listing, Promise, Promised, sibling
 
-__all__ = ["is_named", "promised"]
-
 _SUFFIXES = (".hdr", ".mhd", ".nhdr", ".vhdr")
 _MAX_TEXT = 1024 * 1024
 _ENVI = {1: 1, 2: 2, 3: 4, 4: 4, 5: 8, 6: 8, 9: 16, 12: 2, 13: 4, 14: 8, 15: 8}

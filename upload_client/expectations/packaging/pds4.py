@@ -9,8 +9,6 @@ from xml.etree import ElementTree as ET
 from upload_client.core import digests
 from upload_client.expectations.packaging.promises import Listing, Promise, Promised, bounded, sibling
 
-__all__ = ["is_meant", "is_named", "promised"]
-
 _MAX_BYTES = 16 * 1024 * 1024
 _MAX_MARKS = 1_000_000
 _SPACE = "http://pds.nasa.gov/pds4/pds/"

@@ -7,21 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import unquote
 
-__all__ = [
-    "IN_VAIN",
-    "Listed",
-    "Listing",
-    "NoIndex",
-    "Promise",
-    "Promised",
-    "TooLarge",
-    "bounded",
-    "sibling",
-    "whole_number",
-    "wrong",
-]
-
-
 # RFC 3986, 4.2: before the first slash of a relative path there is no colon.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 

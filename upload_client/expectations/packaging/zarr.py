@@ -28,21 +28,6 @@ from upload_client.expectations.packaging.promises import (
 if TYPE_CHECKING:
     from upload_client.expectations.model import Zarr, ZarrArray
 
-__all__ = [
-    "MAX_METADATA",
-    "Array",
-    "Part",
-    "array_of",
-    "hold",
-    "is_block",
-    "is_chunk",
-    "is_named",
-    "item_bytes_of",
-    "metadata_places",
-    "part_of",
-    "promised",
-]
-
 MAX_METADATA = 1024 * 1024
 """Bytes of the metadata of an array by which chunks are unpacked."""
 

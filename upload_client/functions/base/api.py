@@ -19,8 +19,6 @@ from upload_client.functions.base.handler import LambdaHandler
 from upload_client.functions.base.telemetry import FunctionMetrics
 from upload_client.functions.errors import InvalidRequest
 
-__all__ = ["ApiLambdaHandler"]
-
 REQUEST = TypeVar("REQUEST")
 RESPONSE = TypeVar("RESPONSE")
 

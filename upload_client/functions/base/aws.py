@@ -18,9 +18,6 @@ from upload_client.functions.errors import InvalidRequest
 from upload_client.s3 import clients
 from upload_client.s3.trouble import trouble_of
 
-__all__ = ["ServiceError", "client", "service_errors"]
-
-
 _FIELD = r"[\w.\[\]-]{1,200}"
 _WITHOUT_VALUE = re.compile(
     rf'(?:Missing required|Unknown) parameter in {_FIELD}: "{_FIELD}"(?:, must be one of: [\w, ]{{1,400}})?'

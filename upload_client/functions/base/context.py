@@ -7,8 +7,6 @@ import time
 import uuid
 from dataclasses import dataclass, field
 
-__all__ = ["LocalContext"]
-
 _SECONDS = 900.0
 """As long as the longest invocation of AWS Lambda."""
 

@@ -51,8 +51,6 @@ if TYPE_CHECKING:  # a tenth of a second, which only functions that read batches
     from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
-__all__ = ["MADE_BY", "LambdaFunction", "LambdaHandler"]
-
 REQUEST = TypeVar("REQUEST")
 RESPONSE = TypeVar("RESPONSE")
 

@@ -14,8 +14,6 @@ from upload_client.s3.bucket import Bucket, NotFound, ObjectTooLarge
 from upload_client.support.atomic import replacing
 from upload_client.support.inputs import STDIN, opened
 
-__all__ = ["MAX_EVENT", "check_location", "read_event", "read_location", "split_uri", "write_location"]
-
 MAX_EVENT = 256 * 1024**2
 """Bytes of an event that is read from a file or an object."""
 

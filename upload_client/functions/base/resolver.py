@@ -25,8 +25,6 @@ from upload_client.functions.base.telemetry import FunctionMetrics, function_log
 from upload_client.functions.errors import InvalidRequest, code_of, sentence_of
 from upload_client.support.secrets import hidden, without_secrets
 
-__all__ = ["ApiResolverBuilder"]
-
 _JSON = "application/json"
 _LEVEL_HEADER = "x-log-level"
 _MAX_ERROR = 500

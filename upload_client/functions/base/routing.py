@@ -13,8 +13,6 @@ from upload_client.functions.base.handler import MADE_BY, LambdaFunction, Lambda
 from upload_client.functions.base.payloads import read_event
 from upload_client.functions.errors import HandlerNotAllowed, InvalidRequest
 
-__all__ = ["FUNCTIONS_VARIABLE", "ROUTER", "find_function", "handle"]
-
 FUNCTIONS_VARIABLE = "UPLOAD_CLIENT_FUNCTIONS"
 ROUTER = "upload_client.functions.handle"
 """The name of the function for all, as AWS Lambda is told it."""

@@ -21,8 +21,6 @@ from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from upload_client.support.secrets import hidden
 
-__all__ = ["FunctionMetrics", "function_logger", "naming"]
-
 NAMESPACE = "upload-client"
 _MAX_DEPTH = 40
 

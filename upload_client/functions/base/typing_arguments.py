@@ -6,8 +6,6 @@ import sys
 from operator import attrgetter
 from typing import Any, ForwardRef, TypeVar, get_args, get_origin
 
-__all__ = ["type_arguments"]
-
 
 def type_arguments(cls: type, base: type) -> tuple[Any, ...]:
     """The arguments that a class gives to a generic class above it, through whatever stands between them.

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from upload_client.functions.data_sync.models import S3Access
 
-__all__ = ["client", "open_bucket", "who"]
-
 _POOL: Final = 64
 _SILENCE: Final = 300.0  # seconds: a copy of 5 GiB within S3 is answered when it is done
 _SESSION: Final = "upload-client-data-sync"

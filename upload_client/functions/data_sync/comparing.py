@@ -27,8 +27,6 @@ from upload_client.s3.bucket import (
 )
 from upload_client.transfer.etags import part_size_of, read_etag
 
-__all__ = ["Comparing", "Item", "begun_early", "in_parallel"]
-
 T = TypeVar("T")
 R = TypeVar("R")
 

@@ -38,13 +38,6 @@ from upload_client.functions.data_sync.paths import (
 from upload_client.functions.data_sync.removal import delete_objects
 from upload_client.functions.data_sync.run import several
 
-__all__ = [
-    "GetDataPathStatsHandler",
-    "ListDataPathsHandler",
-    "OutdatedDataPathScannerHandler",
-    "RemoveDataPathsHandler",
-]
-
 _DAY = 86400.0
 
 

@@ -25,8 +25,6 @@ from upload_client.functions.data_sync.paths import Place, S3Place, place_of
 from upload_client.s3.bucket import NotFound, repeat_while_lost, store_errors
 from upload_client.support.atomic import replacing
 
-__all__ = ["GetJSONFromFileHandler", "PutJSONToFileHandler", "get_s3_scratch_key", "read_json", "write_json"]
-
 DEFAULT_BUCKET: Final = "DEFAULT_BUCKET_NAME"
 SCRATCH: Final = "time-to-live=scratch"
 """The tag of what may be thrown away: a lifecycle rule of the bucket looks for it."""

@@ -26,21 +26,6 @@ from upload_client.support.atomic import claim
 from upload_client.support.file_names import on_disk
 from upload_client.support.flushing import Flusher
 
-__all__ = [
-    "Confirmed",
-    "SyncFailed",
-    "bring_names_to_disk",
-    "check_room",
-    "copy_file",
-    "crc32_of",
-    "device_of",
-    "folds_case",
-    "hold_lock",
-    "local_path",
-    "remove_empty",
-    "top_of_file_system",
-]
-
 LOCK_ROOT: Final = "DATA_SYNC_LOCK_ROOT"
 _LOCK_WAIT: Final = 6 * 3600.0
 _BLOCK: Final = 1024 * 1024

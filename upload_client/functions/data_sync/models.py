@@ -17,34 +17,6 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, JsonVal
 from upload_client.functions.models import Model
 from upload_client.support.service_url import service_url
 
-__all__ = [
-    "BatchDataSyncRequest",
-    "BatchDataSyncResponse",
-    "BatchDataSyncResult",
-    "DataPath",
-    "DataSyncFilterConfig",
-    "DataSyncRequest",
-    "DataSyncResponse",
-    "DataSyncResult",
-    "GetDataPathStatsRequest",
-    "GetDataPathStatsResponse",
-    "GetJSONFromFileRequest",
-    "GetJSONFromFileResponse",
-    "ListDataPathsRequest",
-    "ListDataPathsResponse",
-    "OutdatedDataPathScannerRequest",
-    "OutdatedDataPathScannerResponse",
-    "PathStats",
-    "PrepareBatchDataSyncRequest",
-    "PrepareBatchDataSyncResponse",
-    "PutJSONToFileRequest",
-    "PutJSONToFileResponse",
-    "RemoteToLocalConfig",
-    "RemoveDataPathsRequest",
-    "RemoveDataPathsResponse",
-    "S3Access",
-]
-
 
 def _text(value: object) -> object:
     return os.fspath(value) if isinstance(value, os.PathLike) else value

@@ -39,8 +39,6 @@ from upload_client.functions.errors import InvalidRequest, code_of, mistakes_of,
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
 
-__all__ = ["BatchDataSyncHandler", "DataSyncHandler", "PrepareBatchDataSyncHandler"]
-
 _PATHS: Final = ("source_path", "destination_path")
 _TIMES: Final = 3
 

@@ -17,8 +17,6 @@ from upload_client.functions.data_sync.paths import LocalPlace, Place, S3Place
 from upload_client.functions.data_sync.run import SyncRun
 from upload_client.s3.bucket import AccessDenied, Bucket, StoreError, repeat_while_lost
 
-__all__ = ["are_one_place", "may_be_one", "refuse_nesting", "refuse_one_place", "same_store"]
-
 _AWS: Final = (".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".api.aws")
 
 

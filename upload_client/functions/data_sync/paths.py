@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from upload_client.functions.data_sync.models import S3Access
 
-__all__ = ["LocalPlace", "Place", "S3Place", "efs_mounts", "place_of", "walk_local"]
-
 _EFS: Final = re.compile(r"efs://(fs-[0-9a-f]{8,40})(?::?/(.*)|:)?", re.DOTALL)
 _MOUNTS: Final = "/proc/self/mounts"
 

@@ -18,8 +18,6 @@ from upload_client.functions.data_sync.paths import LocalPlace, Place
 from upload_client.functions.data_sync.run import FEW, Plan, SyncRun
 from upload_client.functions.data_sync.sides import FACTS, bucket_of, facts_of, unpacked
 
-__all__ = ["SKEW", "decided", "extra_of", "in_the_way", "refuse_names", "still_extra"]
-
 _COMPARED: Final = 4096
 
 SKEW: Final = 15 * 60  # seconds between clocks; one that is further off has every request of S3 refused

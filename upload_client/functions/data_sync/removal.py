@@ -35,8 +35,6 @@ from upload_client.s3.bucket import (
 )
 from upload_client.transfer.bulk_requests import remove_each
 
-__all__ = ["delete_objects", "delete_on", "remove_extra", "remove_source"]
-
 
 def remove_extra(run: SyncRun, source: Place, target: Place, extra: list[str]) -> None:
     """Remove at the destination what the source does not have."""

@@ -18,8 +18,6 @@ from upload_client.functions.data_sync.models import DataSyncRequest
 from upload_client.functions.data_sync.paths import LocalPlace, Place, S3Place, place_of
 from upload_client.support.file_names import on_disk
 
-__all__ = ["FEW", "Counts", "Plan", "SyncRun", "filters_of", "name_of", "several"]
-
 FEW: Final = 5
 """Files that are named in a message; the others are counted."""
 

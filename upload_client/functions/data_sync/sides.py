@@ -23,8 +23,6 @@ from upload_client.functions.data_sync.run import FEW, Plan, SyncRun, name_of
 from upload_client.s3.bucket import Bucket, repeat_while_lost
 from upload_client.transfer.bulk_requests import look_at
 
-__all__ = ["FACTS", "bucket_of", "facts_of", "files_of", "find_source", "packed", "there_at", "unpacked"]
-
 FACTS: Final = struct.Struct("<qd")
 
 

@@ -24,8 +24,6 @@ from upload_client.functions.data_sync.run import Plan, SyncRun
 from upload_client.transfer.download import fetch_files
 from upload_client.transfer.fetch_task import FetchTask
 
-__all__ = ["copy_files", "fetch", "freshen"]
-
 
 def fetch(run: SyncRun, source: S3Place, target: LocalPlace, plan: Plan) -> dict[str, Confirmed]:
     """Fetch objects into files."""

@@ -30,8 +30,6 @@ from upload_client.transfer.download import fetch_files
 from upload_client.transfer.engine import DEFAULT_THRESHOLD
 from upload_client.transfer.fetch_task import FetchTask
 
-__all__ = ["send_to_s3"]
-
 _TRIES: Final = 3
 _WAVE_FILES: Final = 2000
 _WAVE_BYTES: Final = 256 * 1024 * 1024

@@ -53,8 +53,6 @@ if TYPE_CHECKING:
 
     from upload_client.s3.bucket import Bucket
 
-__all__ = ["HandOverHandler", "HandOverRequest", "HandOverResponse"]
-
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
 
 Topic = Annotated[str | None, BeforeValidator(lambda given: None if given in ("", "none") else given)]

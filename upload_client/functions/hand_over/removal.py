@@ -29,20 +29,6 @@ from upload_client.s3.bucket import Bucket, repeat_while_lost
 from upload_client.support import failpoints
 from upload_client.support.clock import SYSTEM, Clock
 
-__all__ = [
-    "LEASE",
-    "HandOverRefused",
-    "NamedFile",
-    "Removal",
-    "Removed",
-    "Why",
-    "check_provider",
-    "check_receipt",
-    "remove_delivery",
-    "remove_named",
-    "take",
-]
-
 _LOOK = 1000  # objects, before each of which it is made sure that the lock is held
 LEASE = 60  # seconds for which one that died keeps the next one out
 

@@ -17,8 +17,6 @@ from upload_client.core.layout import InvalidName, check_name
 from upload_client.core.text import for_log
 from upload_client.support.atomic import replacing
 
-__all__ = ["Begun"]
-
 _log = logging.getLogger(__name__)
 _MAX_NOTE = 4096
 

@@ -26,8 +26,6 @@ from upload_client.validator import ValidatorSettings
 from upload_client.validator.pipeline import Outcome
 from upload_client.validator.serving import serve
 
-__all__ = ["Cluster", "Order", "Served", "serve_there"]
-
 _log = logging.getLogger(__name__)
 
 _CONNECT_SECONDS = 30

@@ -17,8 +17,6 @@ from upload_client.support.inputs import read_once
 from upload_client.support.yaml_document import problem_text
 from upload_client.validator import ValidatorSettings
 
-__all__ = ["Configuration", "Mail", "Serving", "read_configuration"]
-
 
 def _address(text: str) -> str:
     if reason := check_address(text):

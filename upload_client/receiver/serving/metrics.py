@@ -6,8 +6,6 @@ from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector, generate_latest
 
-__all__ = ["Metrics"]
-
 
 class Metrics:
     """The figures at ``/metrics``.

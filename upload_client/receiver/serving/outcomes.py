@@ -32,8 +32,6 @@ from upload_client.support.atomic import replacing
 from upload_client.support.deadline import within
 from upload_client.support.program import run_program
 
-__all__ = ["Outcomes"]
-
 _log = logging.getLogger(__name__)
 
 _SECONDS = 30.0

@@ -18,8 +18,6 @@ from upload_client.core.text import for_terminal
 from upload_client.errors import UsageError
 from upload_client.receiver.serving.server import DeliveryState, Server
 
-__all__ = ["serve_pages"]
-
 _log = logging.getLogger(__name__)
 
 _HEALTHY = 60.0

@@ -41,8 +41,6 @@ from upload_client.validator.pipeline import Outcome
 from upload_client.validator.readers import ReaderWorkers
 from upload_client.validator.serving import complete_again, confined, serve
 
-__all__ = ["DeliveryState", "Server"]
-
 _log = logging.getLogger(__name__)
 
 _AFTER_TROUBLE = 10.0

@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from upload_client.core.timeline import Interval, Timeline
 from upload_client.core.times import timestamp
 
-__all__ = ["chart", "clock", "share", "swatch", "widths"]
-
 _HEIGHT = 100
 
 

@@ -29,8 +29,6 @@ from upload_client.core.times import milliseconds
 from upload_client.reports.html.charts import chart, clock, share, swatch, widths
 from upload_client.support import figures
 
-__all__ = ["MAX_ROWS", "render"]
-
 MAX_ROWS = 20_000
 """Files in the table: those that went wrong first, then those in doubt, then the others."""
 FIRST_ROWS = 50
