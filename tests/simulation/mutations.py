@@ -179,7 +179,7 @@ MUTATIONS = (
     Mutation(
         "a file that changes while it is sent is sent all the same",
         "upload_client.transfer.dataroot:LocalFile.check_unchanged",
-        "if now != self.fingerprint:",
+        "if same is False:",
         "if False:",
     ),
     Mutation(
