@@ -7,9 +7,8 @@ import struct
 import zlib
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from made_up import examples
 
 from upload_client.core import checkpoint as module
 from upload_client.core.checkpoint import BadCheckpoint, Checkpoint, decode_checkpoint, encode_checkpoint
@@ -127,7 +126,7 @@ def everything(history: DeliveryHistory) -> object:
     )
 
 
-@examples(300)
+@settings(max_examples=300)
 @given(indexes, indexes, segments, segments)
 @example(
     {},
@@ -219,7 +218,7 @@ def some() -> DeliveryHistory:
     return history
 
 
-@examples(300)
+@settings(max_examples=300)
 @given(st.data())
 def test_damaged_bytes_are_a_bad_checkpoint_or_one_and_nothing_else(data):
     good = packed(some())

@@ -7,10 +7,9 @@ from base64 import b64decode, b64encode
 from dataclasses import replace
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from made_up import examples
 
 from upload_client.core.columns import (
     CategoryColumn,
@@ -689,7 +688,7 @@ class AnyDelivery(RuleBasedStateMachine):
 
 
 TestAnyDelivery = AnyDelivery.TestCase
-TestAnyDelivery.settings = examples(100, stateful_step_count=40, deadline=None)
+TestAnyDelivery.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
 
 
 # --- columns give back what was put in ---
@@ -997,7 +996,7 @@ def test_what_is_shared_is_grown_and_filled_by_one_of_both_alone():
     moments, words, uploads = TimeColumn(1), CategoryColumn(1), UploadTable(1)
     others = moments.share(), words.share(), uploads.share()
     moments.put([0], [T])
-    words.put([0], ["fits"])
+    words[0] = "fits"
     uploads[0] = upload(sha256="ab" * 32, version_id="v")
     assert [column[0] for column in others] == [None, None, None]
     again = uploads.share()
@@ -1081,6 +1080,10 @@ def test_rows_are_found_many_at_once_whatever_the_order_of_the_paths():
     for paths in (["a", "b", "c"], ["c", "a", "b"]):
         rows = PathRows(paths)
         assert rows.in_order is (paths == sorted(paths))
+        assert dict(rows) == {path: row for row, path in enumerate(paths)}
+        assert ("a" in rows, "z" in rows, 7 in rows) == (True, False, False)
+        with pytest.raises(KeyError):
+            rows["z"]
         assert list(rows.many(paths)) == [0, 1, 2]
         assert list(rows.many(["c", "z", "a"])) == [paths.index("c"), None, paths.index("a")]
 
@@ -1089,6 +1092,8 @@ def test_a_column_of_checksums_is_a_list_and_agrees_row_by_row():
     column = ChecksumColumn([CRC, None, CRC])
     assert column == [CRC, None, CRC]
     assert column != CRC
+    column.add([None, CRC])
+    assert column[2:] == [CRC, None, CRC]
     same = [bytes([byte] * 2) for byte in b64decode(CRC)]
     assert column.agree([2, 0], same)
     assert column.agree([0, 1], same)  # of the second nothing is known

@@ -463,6 +463,7 @@ def announcements(draw) -> list[Transferred]:
 @example([], [sent("c"), sent("d", "1-1")], [Failed(T, "c", "no", 0)], (), True)
 @example([], [sent("c"), sent("d", "1-1")], [Failed(T, "c", "no", 0)], (), False)
 @example([sent("a")], [sent("a", "1-1")], [], ("a",), False)
+@example([sent("a")], [sent("b", "1-1")], [], (), False)
 def test_announcements_read_together_are_folded_as_one_by_one(before, together, failed, known, is_early):
     read = decode_segment(encode_segment(client().header, map(encode, together)), writer="client")
     assert list(read.records) == together

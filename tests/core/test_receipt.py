@@ -9,9 +9,8 @@ import re
 from dataclasses import replace
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from made_up import examples
 
 from upload_client.core import receipt_reading as module
 from upload_client.core.checksums import encode
@@ -196,7 +195,7 @@ def test_the_end_of_something_else_names_no_files():
 GOOD = written([file("a", sha256="7" * 64, opened="csv"), file("b/ü")], delivered_by=DeliveredBy("anna"))
 
 
-@examples(300)
+@settings(max_examples=300)
 @given(st.data())
 def test_what_is_altered_anywhere_is_refused(data):
     at = data.draw(st.integers(0, len(GOOD) - 1))
@@ -271,6 +270,7 @@ def test_only_what_is_not_as_it_is_known_is_taken_apart(monkeypatch):
     assert held(written(delivered), known) == delivered
     assert [line[:11] for line in taken_apart] == ['{"path":"b"', '{"path":"d"']
     assert held(written(delivered[:1], schema_version=1), known, schema=1) == delivered[:1]
+    assert held(written(delivered), known, together=2) == delivered
     taken_apart.clear()
     assert held(written(delivered), delivered, together=2) == delivered
     assert not taken_apart

@@ -9,9 +9,8 @@ from base64 import b64encode
 from typing import get_args
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from made_up import examples
 
 from upload_client.core import forms, record_decoding, records
 from upload_client.core.layout import MAX_SHARDS
@@ -404,7 +403,7 @@ def test_the_usual_line_and_any_other_spelling_of_it_read_the_same(case):
     assert decode(writer, encode(record)).records == decode(writer, other).records == (record,)
 
 
-@examples(400)
+@settings(max_examples=400)
 @given(
     st.sampled_from(["client", "validator"]),
     st.data(),
@@ -457,13 +456,15 @@ ODD_LINES = st.one_of(
         ("client", CheckpointMade(T, "k", "0" * 64)),
         ("validator", ValidatorInit(T, "v", 1, 2, {"boto3": "1.2"}, "0" * 64)),
         ("validator", ValidatorInit(T, "v", 1)),
+        ("validator", ValidatorInit(T, "v", 1, judges_index=True)),
+        ("validator", IndexJudged(T, ("a file lacks",), "not_expected")),
     ],
 )
 def test_records_that_are_about_no_file_are_read_back(writer, record):
     assert decode(writer, encode(record)).records == (record,)
 
 
-@examples(300)
+@settings(max_examples=300)
 @given(st.lists(st.one_of(OKS, OKS, OKS, OF_A_VALIDATOR).map(encode) | ODD_LINES, max_size=12))
 @example([encode(Verdict(T, "a", "1-1", 0, "ok", found=Found(9, "yH2GHg==", "ab" * 16)))])
 def test_a_segment_read_in_one_go_is_what_its_lines_are_by_way_of_json(lines):

@@ -103,6 +103,7 @@ def test_a_mail_never_calls_a_delivery_complete_alone_whose_receipt_is_not_signe
 
 
 @given(st.text())
+@example("no file is called\nmanifest.json")
 def test_a_mail_says_in_a_line_each_why_a_delivery_is_not_the_one_that_was_agreed_on(why):
     told = dict.fromkeys(("n_files", "valid", "invalid", "not_judged", "not_delivered", "n_bytes_valid"), 0)
     told |= {"dataset": "d", "delivery_id": "y", "transfer_type": "sample", "complete": False}

@@ -7,9 +7,8 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from made_up import examples
 from pycognito import aws_srp
 
 from upload_client.core import srp
@@ -28,7 +27,7 @@ SECRETS = st.integers(1, 256**srp.SECRET_BYTES - 1)
 # An example is a dozen powers of numbers of 3,072 bits: thirty of them take as long as thousands of others.
 
 
-@examples(30)
+@settings(max_examples=30)
 @given(
     SECRETS,
     st.integers(1, srp.N - 1),
@@ -65,7 +64,7 @@ def test_a_moment_is_spelled_as_the_other_client_does(at):
     assert srp.moment(at) == aws_srp.AWSSRP.get_cognito_formatted_timestamp(at)
 
 
-@examples(30)
+@settings(max_examples=30)
 @given(SECRETS, SECRETS, st.text(max_size=20))
 @example(5, 7, "")
 def test_a_server_that_has_the_password_comes_to_the_same_key(a, b, password):

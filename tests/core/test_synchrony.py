@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from made_up import examples
 
 from upload_client.core import synchrony
 from upload_client.core.paths import check_relpath
@@ -280,7 +279,7 @@ class World:
         return {*self.shared.values(), *(one for folder in self.folders for one in folder.values())}
 
 
-@examples(400)
+@settings(max_examples=400)
 @given(st.integers(2, 4), st.lists(STEP, max_size=25))
 @example(
     2,
@@ -314,7 +313,7 @@ def test_nothing_is_lost_that_nobody_gave_up_and_in_the_end_all_have_the_same(n,
     assert not any(world.sync(who, "usual") for who in range(n))
 
 
-@examples(200)
+@settings(max_examples=200)
 @given(st.lists(STEP, max_size=20))
 def test_a_sync_in_which_nothing_is_chosen_changes_no_file(steps):
     world = World(3)

@@ -11,9 +11,8 @@ import unicodedata
 
 import pandas as pd
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from made_up import examples
 
 from upload_client.core.text import (
     MAX_LOGGED,
@@ -73,7 +72,7 @@ def test_a_cell_gives_back_the_text_it_was_made_of(text):
     assert from_csv_cell(for_csv_cell(text)) == text
 
 
-@examples(300)
+@settings(max_examples=300)
 @given(st.lists(anything, min_size=1, max_size=5))
 @example(["NA", "001", "a,b", 'say "x"', "a\nb", "a\rb", "a\r\nb"])
 @example(["", "null", "nan", " lead", "1e5", "\0", "\x1a", "\ud800"])
