@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from upload_client.cli.failure import GIVEN
-from upload_client.cli.help import Command, Section
+from upload_client.cli.help import Command, Section, exit_codes
 from upload_client.cli.place import (
     Chosen,
     choice_options,
@@ -90,13 +90,10 @@ _STATUS_LABELS = {"ok": "ok", "warning": "warning", "problem": "PROBLEM", "skipp
                 ("upload-client check --sandbox --source examples/dataset", "to see one"),
             ),
         ),
-        Section(
-            "Exit codes",
-            (
-                ("0", "no problem, though perhaps warnings"),
-                ("2", "a problem, or wrong usage"),
-                ("7", "nobody answers: run it again later"),
-            ),
+        exit_codes(
+            ("0", "no problem, though perhaps warnings"),
+            ("2", "a problem, or wrong usage"),
+            ("7", "nobody answers: run it again later"),
         ),
     ),
 )

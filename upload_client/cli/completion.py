@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from upload_client.cli.help import Command, Section
+from upload_client.cli.help import Command, examples
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -37,13 +37,10 @@ def profiles(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> l
     cls=Command,
     short_help="Print the completion script of a shell.",
     sections=(
-        Section(
-            "Examples",
-            (
-                ("""echo 'eval "$(upload-client completion bash)"' >> ~/.bashrc""", "bash 4.4 or newer"),
-                ("""echo 'eval "$(upload-client completion zsh)"' >> ~/.zshrc""", "zsh, after compinit"),
-                ("upload-client completion fish > ~/.config/fish/completions/upload-client.fish", "fish"),
-            ),
+        examples(
+            ("""echo 'eval "$(upload-client completion bash)"' >> ~/.bashrc""", "bash 4.4 or newer"),
+            ("""echo 'eval "$(upload-client completion zsh)"' >> ~/.zshrc""", "zsh, after compinit"),
+            ("upload-client completion fish > ~/.config/fish/completions/upload-client.fish", "fish"),
         ),
     ),
 )

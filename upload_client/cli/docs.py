@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from upload_client.cli.help import Command, Section
+from upload_client.cli.help import Command, examples
 
 _PACKAGE = Path(__file__).parents[1]
 _PLACES = (_PACKAGE / "_docs", _PACKAGE.parent / "docs")  # installed; in a clone
@@ -20,13 +20,10 @@ _FOR_THE_SITE = re.compile(r"^(?::::|--8<--).*\n(?:    .*\n|\n)*", re.MULTILINE)
     cls=Command,
     short_help="Read the documentation.",
     sections=(
-        Section(
-            "Examples",
-            (
-                ("upload-client docs", "which pages there are"),
-                ("upload-client docs settings", "one of them"),
-                ("upload-client docs protocol > protocol.md", ""),
-            ),
+        examples(
+            ("upload-client docs", "which pages there are"),
+            ("upload-client docs settings", "one of them"),
+            ("upload-client docs protocol > protocol.md", ""),
         ),
     ),
 )

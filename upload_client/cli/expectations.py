@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from upload_client.cli.help import Command, Group, Section
+from upload_client.cli.help import Command, Group, Section, examples, exit_codes
 from upload_client.cli.place import (
     Chosen,
     choice_options,
@@ -44,7 +44,7 @@ def expectations() -> None:
     cls=Command,
     short_help="Draft the document from a good sample.",
     sections=(
-        Section("Examples", (("upload-client expectations infer sample/ -o agreed.yaml", ""),)),
+        examples(("upload-client expectations infer sample/ -o agreed.yaml", "")),
         _SEE,
     ),
 )
@@ -95,24 +95,18 @@ def infer(
     cls=Command,
     short_help="Judge a folder by the document, as the validator will.",
     sections=(
-        Section(
-            "Examples",
+        examples(
+            ("upload-client expectations check data/ --expectations agreed.yaml", ""),
             (
-                ("upload-client expectations check data/ --expectations agreed.yaml", ""),
-                (
-                    "upload-client expectations check data/ --expectations agreed.yaml --json | jq .problems",
-                    "for a script",
-                ),
+                "upload-client expectations check data/ --expectations agreed.yaml --json | jq .problems",
+                "for a script",
             ),
         ),
-        Section(
-            "Exit codes",
-            (
-                ("0", "all is as expected"),
-                ("2", "wrong usage, or the document is not valid"),
-                ("3", "some files, or the delivery as a whole, are not as expected"),
-                ("5", "nothing is wrong, but some files cannot be judged here (a library is missing)"),
-            ),
+        exit_codes(
+            ("0", "all is as expected"),
+            ("2", "wrong usage, or the document is not valid"),
+            ("3", "some files, or the delivery as a whole, are not as expected"),
+            ("5", "nothing is wrong, but some files cannot be judged here (a library is missing)"),
         ),
         _SEE,
     ),
@@ -211,16 +205,13 @@ def check(
     cls=Command,
     short_help="Make the document of a schema that you have.",
     sections=(
-        Section(
-            "Examples",
+        examples(
+            ("upload-client expectations import tableschema.json -o agreed.yaml", ""),
             (
-                ("upload-client expectations import tableschema.json -o agreed.yaml", ""),
-                (
-                    "upload-client expectations import checks.yaml --files 'cat/*.parquet'",
-                    "a schema of pandera",
-                ),
-                ("upload-client expectations import row.schema.json --format csv", "a JSON Schema of rows"),
+                "upload-client expectations import checks.yaml --files 'cat/*.parquet'",
+                "a schema of pandera",
             ),
+            ("upload-client expectations import row.schema.json --format csv", "a JSON Schema of rows"),
         ),
         _SEE,
     ),
@@ -276,12 +267,9 @@ def import_(
     cls=Command,
     short_help="Make a schema of the document, for other programs.",
     sections=(
-        Section(
-            "Examples",
-            (
-                ("upload-client expectations export agreed.yaml --to frictionless -o tableschema.json", ""),
-                ("upload-client expectations export agreed.yaml --to pandera --type catalogues", ""),
-            ),
+        examples(
+            ("upload-client expectations export agreed.yaml --to frictionless -o tableschema.json", ""),
+            ("upload-client expectations export agreed.yaml --to pandera --type catalogues", ""),
         ),
         _SEE,
     ),

@@ -14,7 +14,7 @@ import click
 
 from upload_client.cli import look_for_garbage_seldom
 from upload_client.cli.failure import Failure, written
-from upload_client.cli.help import Command, Section
+from upload_client.cli.help import Command, Section, examples, exit_codes
 
 __all__ = ["handle_lambda_request", "main"]
 
@@ -43,14 +43,11 @@ _RESPONSE = ("AWS_LAMBDA_EVENT_RESPONSE_LOCATION",)
     cls=Command,
     context_settings={"help_option_names": ["--help"]},
     sections=[
-        Section(
-            "Examples",
+        examples(
+            (f"{NAME} --handler {_ROUTER} --payload event.json", "tell somebody what stands in a file"),
             (
-                (f"{NAME} --handler {_ROUTER} --payload event.json", "tell somebody what stands in a file"),
-                (
-                    f'{NAME} --handler my_functions.Count --payload \'{{"path": "data/"}}\' -o answer.json',
-                    "run a function of your own, and keep its answer",
-                ),
+                f'{NAME} --handler my_functions.Count --payload \'{{"path": "data/"}}\' -o answer.json',
+                "run a function of your own, and keep its answer",
             ),
         ),
         Section(
@@ -63,7 +60,7 @@ _RESPONSE = ("AWS_LAMBDA_EVENT_RESPONSE_LOCATION",)
                 ("POWERTOOLS_METRICS_NAMESPACE", "where it is set, metrics are written there as well"),
             ),
         ),
-        Section("Exit codes", (("0", "done"), ("1", "the function failed"), ("2", "wrong usage or event"))),
+        exit_codes(("0", "done"), ("1", "the function failed"), ("2", "wrong usage or event")),
     ],
 )
 @click.option(

@@ -16,6 +16,16 @@ class Section(NamedTuple):
     ending: str = ""
 
 
+def examples(*rows: tuple[str, str]) -> Section:
+    """The section with examples: a command line each, and a word beside it."""
+    return Section("Examples", rows)
+
+
+def exit_codes(*rows: tuple[str, str]) -> Section:
+    """The section with exit codes: each, and what it means."""
+    return Section("Exit codes", rows)
+
+
 ENVIRONMENT = Section(
     "Environment",
     (

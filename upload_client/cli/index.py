@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from upload_client.cli.completion import folders
-from upload_client.cli.help import Command, Section
+from upload_client.cli.help import Command, examples, exit_codes
 from upload_client.cli.place import (
     Chosen,
     choice_options,
@@ -40,15 +40,12 @@ SHOWN = 10
     cls=Command,
     short_help="Write the file index of a directory.",
     sections=(
-        Section(
-            "Examples",
-            (
-                ("upload-client index /data/survey7", "as index.csv in that folder"),
-                ("upload-client index . -o ../manifest-sha256.txt", "for BagIt; also .tsv, .parquet"),
-                ("upload-client index . --exclude '*.tmp' --exclude drafts/ -o index.csv", ""),
-            ),
+        examples(
+            ("upload-client index /data/survey7", "as index.csv in that folder"),
+            ("upload-client index . -o ../manifest-sha256.txt", "for BagIt; also .tsv, .parquet"),
+            ("upload-client index . --exclude '*.tmp' --exclude drafts/ -o index.csv", ""),
         ),
-        Section("Exit codes", (("0", "written"), ("2", "some file cannot be delivered, or wrong usage"))),
+        exit_codes(("0", "written"), ("2", "some file cannot be delivered, or wrong usage")),
     ),
 )
 @click.argument("source", shell_complete=folders)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from upload_client.cli.help import Command, Group, Section
+from upload_client.cli.help import Command, Group, Section, examples, exit_codes
 from upload_client.cli.place import debug_option, delivery_options, force_option, log_in, output_option
 from upload_client.cli.receipt_show import show
 from upload_client.core.text import for_terminal
@@ -31,14 +31,11 @@ class _Receipt(Group):
         "date RECEIPT --tsa URL",
     ),
     sections=(
-        Section(
-            "Examples",
-            (
-                ("upload-client receipt --dataset survey7 --delivery-id 2", "into the current directory"),
-                ("upload-client receipt --dataset survey7 --delivery-id 2 -o receipt.json", ""),
-                ("upload-client receipt show RECEIPT", "who took part, and by which rules"),
-                ("upload-client receipt export RECEIPT --as csv -o files.csv", "for a spreadsheet"),
-            ),
+        examples(
+            ("upload-client receipt --dataset survey7 --delivery-id 2", "into the current directory"),
+            ("upload-client receipt --dataset survey7 --delivery-id 2 -o receipt.json", ""),
+            ("upload-client receipt show RECEIPT", "who took part, and by which rules"),
+            ("upload-client receipt export RECEIPT --as csv -o files.csv", "for a spreadsheet"),
         ),
     ),
 )
@@ -53,22 +50,16 @@ def receipt() -> None:
     cls=Command,
     short_help="Fetch it from the control bucket.",
     sections=(
-        Section(
-            "Examples",
-            (
-                ("upload-client receipt --dataset survey7 --delivery-id 2", "into the current directory"),
-                ("upload-client receipt --dataset survey7 --delivery-id 2 -o receipt.json", ""),
-            ),
+        examples(
+            ("upload-client receipt --dataset survey7 --delivery-id 2", "into the current directory"),
+            ("upload-client receipt --dataset survey7 --delivery-id 2 -o receipt.json", ""),
         ),
-        Section(
-            "Exit codes",
-            (
-                ("0", "fetched"),
-                ("1", "the store cannot be reached, or the file not be written"),
-                ("2", "wrong usage or input"),
-                ("8", "there is no receipt: the delivery is not complete yet"),
-                ("10", "login refused, or not allowed"),
-            ),
+        exit_codes(
+            ("0", "fetched"),
+            ("1", "the store cannot be reached, or the file not be written"),
+            ("2", "wrong usage or input"),
+            ("8", "there is no receipt: the delivery is not complete yet"),
+            ("10", "login refused, or not allowed"),
         ),
     ),
 )
@@ -149,14 +140,11 @@ def fetch(
     cls=Command,
     short_help="Write it in another form.",
     sections=(
-        Section(
-            "Examples",
+        examples(
+            ("upload-client receipt export RECEIPT --as csv -o files.csv", "for a spreadsheet"),
             (
-                ("upload-client receipt export RECEIPT --as csv -o files.csv", "for a spreadsheet"),
-                (
-                    "upload-client receipt export RECEIPT --as bagit --source DIR -o BAG",
-                    "a bag with the data",
-                ),
+                "upload-client receipt export RECEIPT --as bagit --source DIR -o BAG",
+                "a bag with the data",
             ),
         ),
         Section(
@@ -168,9 +156,8 @@ def fetch(
                 ("bagit", "a bag (RFC 8493), with the data, the receipt and its signature"),
             ),
         ),
-        Section(
-            "Exit codes",
-            (("0", "written"), ("2", "RECEIPT is no receipt, a file is not as it says, or wrong usage")),
+        exit_codes(
+            ("0", "written"), ("2", "RECEIPT is no receipt, a file is not as it says, or wrong usage")
         ),
     ),
 )
@@ -231,14 +218,11 @@ def export(
     cls=Command,
     short_help="Have a third party date it.",
     sections=(
-        Section("Examples", (("upload-client receipt date RECEIPT --tsa https://tsa.example/tsr", ""),)),
-        Section(
-            "Exit codes",
-            (
-                ("0", "dated"),
-                ("2", "RECEIPT is no receipt, or what answers is no time-stamping authority"),
-                ("7", "the authority does not answer: try again"),
-            ),
+        examples(("upload-client receipt date RECEIPT --tsa https://tsa.example/tsr", "")),
+        exit_codes(
+            ("0", "dated"),
+            ("2", "RECEIPT is no receipt, or what answers is no time-stamping authority"),
+            ("7", "the authority does not answer: try again"),
         ),
     ),
 )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from upload_client.cli.help import Command, Section
+from upload_client.cli.help import Command, examples, exit_codes
 from upload_client.cli.place import debug_option
 from upload_client.core.text import counted, for_terminal
 
@@ -29,18 +29,12 @@ _JUDGES = 100_000  # validators, likewise: of 64 at once, each for a quarter of 
     cls=Command,
     short_help="Show what it says.",
     sections=(
-        Section(
-            "Examples",
-            (
-                ("upload-client receipt show RECEIPT", ""),
-                ("upload-client receipt show RECEIPT a.fits 'raw/*.csv'", "what it says of these files"),
-                ("upload-client verify RECEIPT --key receiver.pem", "whether it is to be believed"),
-            ),
+        examples(
+            ("upload-client receipt show RECEIPT", ""),
+            ("upload-client receipt show RECEIPT a.fits 'raw/*.csv'", "what it says of these files"),
+            ("upload-client verify RECEIPT --key receiver.pem", "whether it is to be believed"),
         ),
-        Section(
-            "Exit codes",
-            (("0", "shown"), ("2", "RECEIPT is no receipt, names no such file, or wrong usage")),
-        ),
+        exit_codes(("0", "shown"), ("2", "RECEIPT is no receipt, names no such file, or wrong usage")),
     ),
 )
 @click.argument("receipt_file", metavar="RECEIPT", type=click.Path(path_type=Path))

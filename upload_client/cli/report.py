@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from upload_client.cli.help import Command, Section
+from upload_client.cli.help import Command, examples, exit_codes
 from upload_client.cli.place import delivery_options, force_option, log_in, output_option, waiting
 from upload_client.core.text import for_terminal
 
@@ -25,25 +25,19 @@ if TYPE_CHECKING:
     cls=Command,
     short_help="Write a report of a delivery: one HTML page, for people.",
     sections=(
-        Section(
-            "Examples",
+        examples(
+            ("upload-client report --dataset survey7 --delivery-id 2 -o report.html", ""),
             (
-                ("upload-client report --dataset survey7 --delivery-id 2 -o report.html", ""),
-                (
-                    "upload-client --dataset survey7 --delivery-id 2 --report report.html",
-                    "deliver, and write it",
-                ),
+                "upload-client --dataset survey7 --delivery-id 2 --report report.html",
+                "deliver, and write it",
             ),
         ),
-        Section(
-            "Exit codes",
-            (
-                ("0", "written, whatever became of the delivery"),
-                ("1", "the log is broken, or the page cannot be written"),
-                ("2", "wrong usage or input, or there is no such delivery"),
-                ("7", "not reachable: try again"),
-                ("10", "login refused, or not allowed"),
-            ),
+        exit_codes(
+            ("0", "written, whatever became of the delivery"),
+            ("1", "the log is broken, or the page cannot be written"),
+            ("2", "wrong usage or input, or there is no such delivery"),
+            ("7", "not reachable: try again"),
+            ("10", "login refused, or not allowed"),
         ),
     ),
 )

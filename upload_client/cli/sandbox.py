@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from upload_client.cli.help import Command, Section
+from upload_client.cli.help import Command, examples, exit_codes
 from upload_client.cli.place import debug_option, force_option
 from upload_client.core.text import for_terminal
 
@@ -22,17 +22,14 @@ if TYPE_CHECKING:
     cls=Command,
     short_help="Run AWS and a receiver on this machine, until Ctrl-C.",
     sections=(
-        Section(
-            "Examples",
+        examples(
+            ("upload-client sandbox --profile-out sandbox.toml", "in one terminal"),
             (
-                ("upload-client sandbox --profile-out sandbox.toml", "in one terminal"),
-                (
-                    "upload-client --profile sandbox.toml --dataset sample --delivery-id 1",
-                    "in another",
-                ),
+                "upload-client --profile sandbox.toml --dataset sample --delivery-id 1",
+                "in another",
             ),
         ),
-        Section("Exit codes", (("0", "it was stopped"), ("1", "it does not start"), ("2", "wrong usage"))),
+        exit_codes(("0", "it was stopped"), ("1", "it does not start"), ("2", "wrong usage")),
     ),
 )
 @click.option("--dataset", default="sample", show_default=True, metavar="D", help="Name of the dataset.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from upload_client.cli.help import Command, Group, Section
+from upload_client.cli.help import Command, Group, Section, examples, exit_codes
 from upload_client.cli.place import debug_option
 from upload_client.core.text import counted, for_terminal
 
@@ -45,20 +45,14 @@ def schedule() -> None:
     cls=Command,
     short_help="Run the jobs when they are due, until stopped.",
     sections=(
-        Section(
-            "Examples",
-            (
-                ("upload-client schedule run nightly.yaml", ""),
-                ("upload-client schedule run nightly.yaml --json >> runs.jsonl", "for a program"),
-            ),
+        examples(
+            ("upload-client schedule run nightly.yaml", ""),
+            ("upload-client schedule run nightly.yaml --json >> runs.jsonl", "for a program"),
         ),
-        Section(
-            "Exit codes",
-            (
-                ("0", "stopped in order, or nothing is to come any more"),
-                ("2", "the file is no schedule"),
-                ("130", "stopped at once, by a second signal"),
-            ),
+        exit_codes(
+            ("0", "stopped in order, or nothing is to come any more"),
+            ("2", "the file is no schedule"),
+            ("130", "stopped at once, by a second signal"),
         ),
         _SEE,
     ),
@@ -98,17 +92,14 @@ def run(*, file: Path, as_json: bool, log_file: Path | None) -> int:
     cls=Command,
     short_help="Run one job now.",
     sections=(
-        Section(
-            "Examples",
+        examples(
+            ("upload-client schedule once nightly.yaml deliver", ""),
             (
-                ("upload-client schedule once nightly.yaml deliver", ""),
-                (
-                    "upload-client schedule once nightly.yaml deliver --run 2026-07-20",
-                    "as for that night",
-                ),
+                "upload-client schedule once nightly.yaml deliver --run 2026-07-20",
+                "as for that night",
             ),
         ),
-        Section("Exit codes", (("0, 1, 3 …", "those of the job"), ("11", "it runs already"))),
+        exit_codes(("0, 1, 3 …", "those of the job"), ("11", "it runs already")),
         _SEE,
     ),
 )
@@ -134,8 +125,8 @@ def once(*, file: Path, job: str, moment: str | None, as_json: bool, log_file: P
     cls=Command,
     short_help="Say what comes, and what came of the last runs.",
     sections=(
-        Section("Examples", (("upload-client schedule show nightly.yaml", ""),)),
-        Section("Exit codes", (("0", "told, whatever came of the runs"), ("2", "the file is no schedule"))),
+        examples(("upload-client schedule show nightly.yaml", "")),
+        exit_codes(("0", "told, whatever came of the runs"), ("2", "the file is no schedule")),
         _SEE,
     ),
 )
@@ -166,8 +157,8 @@ def show(*, file: Path, as_json: bool) -> None:
     cls=Command,
     short_help="Say what would fail, before it is due.",
     sections=(
-        Section("Examples", (("upload-client schedule check nightly.yaml", ""),)),
-        Section("Exit codes", (("0", "all jobs can run"), ("2", "something is wrong: it is named"))),
+        examples(("upload-client schedule check nightly.yaml", "")),
+        exit_codes(("0", "all jobs can run"), ("2", "something is wrong: it is named")),
         _SEE,
     ),
 )

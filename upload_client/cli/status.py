@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from upload_client.cli.help import Command, Section
+from upload_client.cli.help import Command, examples, exit_codes
 from upload_client.cli.place import delivery_options, log_in, waiting
 from upload_client.core.text import for_terminal
 
@@ -25,29 +25,23 @@ WATCH_SECONDS = 5.0
     cls=Command,
     short_help="Say where a delivery stands: who is at it, how far, what went wrong.",
     sections=(
-        Section(
-            "Examples",
+        examples(
             (
-                (
-                    "upload-client status --dataset survey7 --delivery-id 2 --watch",
-                    "",
-                ),
-                (
-                    "upload-client status --dataset survey7 --delivery-id 2 --json | jq .files",
-                    "for a script; `upload-client docs status` has every field",
-                ),
+                "upload-client status --dataset survey7 --delivery-id 2 --watch",
+                "",
+            ),
+            (
+                "upload-client status --dataset survey7 --delivery-id 2 --json | jq .files",
+                "for a script; `upload-client docs status` has every field",
             ),
         ),
-        Section(
-            "Exit codes",
-            (
-                ("0", "the delivery is complete; also after Ctrl-C"),
-                ("1", "its log is broken"),
-                ("2", "wrong usage or input, or there is no such delivery"),
-                ("7", "not reachable: try again"),
-                ("8", "not complete yet; or something is to be mended, or was replaced or removed since"),
-                ("10", "login refused, or not allowed"),
-            ),
+        exit_codes(
+            ("0", "the delivery is complete; also after Ctrl-C"),
+            ("1", "its log is broken"),
+            ("2", "wrong usage or input, or there is no such delivery"),
+            ("7", "not reachable: try again"),
+            ("8", "not complete yet; or something is to be mended, or was replaced or removed since"),
+            ("10", "login refused, or not allowed"),
         ),
     ),
 )

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from upload_client.cli.completion import folders
-from upload_client.cli.help import Command, Section
+from upload_client.cli.help import Command, examples, exit_codes
 from upload_client.cli.place import debug_option, log_file_option
 
 
@@ -20,24 +20,18 @@ from upload_client.cli.place import debug_option, log_file_option
         "How": ("on_conflict", "yes", "dry_run", "reset"),
     },
     sections=(
-        Section(
-            "Examples",
-            (
-                ("upload-client sync Data --to s3://bucket/trees --name Maria", "the first time"),
-                ("upload-client sync Data", "from then on"),
-                ("upload-client sync Data --pull --yes", "take over all that others did"),
-                ("upload-client sync Data --to /mnt/shared/trees", "a directory that all see"),
-            ),
+        examples(
+            ("upload-client sync Data --to s3://bucket/trees --name Maria", "the first time"),
+            ("upload-client sync Data", "from then on"),
+            ("upload-client sync Data --pull --yes", "take over all that others did"),
+            ("upload-client sync Data --to /mnt/shared/trees", "a directory that all see"),
         ),
-        Section(
-            "Exit codes",
-            (
-                ("0", "both sides are the same, as far as was asked for"),
-                ("2", "nobody is there to choose, or wrong usage"),
-                ("3", "conflicts are left"),
-                ("4", "something could not be done: it is told, and in .S3/logs"),
-                ("8", "something was not chosen"),
-            ),
+        exit_codes(
+            ("0", "both sides are the same, as far as was asked for"),
+            ("2", "nobody is there to choose, or wrong usage"),
+            ("3", "conflicts are left"),
+            ("4", "something could not be done: it is told, and in .S3/logs"),
+            ("8", "something was not chosen"),
         ),
     ),
 )

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from upload_client.cli.help import Command, Section
+from upload_client.cli.help import Command, examples, exit_codes
 from upload_client.cli.place import delivery_options, log_in
 from upload_client.core.text import for_terminal
 
@@ -15,22 +15,16 @@ from upload_client.core.text import for_terminal
     cls=Command,
     short_help="Give back the lock of a run that is dead.",
     sections=(
-        Section(
-            "Examples",
-            (
-                ("upload-client status --dataset survey7 --delivery-id 1", "who holds it, and for how long"),
-                ("upload-client unlock --dataset survey7 --delivery-id 1 --steal fkzqbwmpdrt", ""),
-            ),
+        examples(
+            ("upload-client status --dataset survey7 --delivery-id 1", "who holds it, and for how long"),
+            ("upload-client unlock --dataset survey7 --delivery-id 1 --steal fkzqbwmpdrt", ""),
         ),
-        Section(
-            "Exit codes",
-            (
-                ("0", "the lock is free"),
-                ("2", "wrong usage, or there was nothing to give back"),
-                ("7", "not reachable: try again"),
-                ("10", "login refused, or not allowed"),
-                ("11", "somebody else holds it; or AGENT lives, and nobody has said --yes"),
-            ),
+        exit_codes(
+            ("0", "the lock is free"),
+            ("2", "wrong usage, or there was nothing to give back"),
+            ("7", "not reachable: try again"),
+            ("10", "login refused, or not allowed"),
+            ("11", "somebody else holds it; or AGENT lives, and nobody has said --yes"),
         ),
     ),
 )

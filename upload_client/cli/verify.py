@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from upload_client.cli.completion import folders, profiles
-from upload_client.cli.help import Command, Section
+from upload_client.cli.help import Command, examples, exit_codes
 from upload_client.cli.place import (
     Chosen,
     choice_options,
@@ -52,25 +52,19 @@ NAMED = 10
     cls=Command,
     short_help="Prove by a receipt that all is as it was delivered.",
     sections=(
-        Section(
-            "Examples",
-            (
-                ("upload-client verify upload-client_D_Y_staging_00000001.receipt.json", ""),
-                ("upload-client verify RECEIPT --source /data/survey7", ""),
-                ("upload-client verify RECEIPT --online --profile archive.toml", ""),
-                ("upload-client verify RECEIPT --key receiver.pem --require-signature", "for an auditor"),
-                ("upload-client verify RECEIPT --key receiver.pem --chain", "what became of it afterwards"),
-                ("upload-client verify RECEIPT --against LATER", "what has changed between two deliveries"),
-            ),
+        examples(
+            ("upload-client verify upload-client_D_Y_staging_00000001.receipt.json", ""),
+            ("upload-client verify RECEIPT --source /data/survey7", ""),
+            ("upload-client verify RECEIPT --online --profile archive.toml", ""),
+            ("upload-client verify RECEIPT --key receiver.pem --require-signature", "for an auditor"),
+            ("upload-client verify RECEIPT --key receiver.pem --chain", "what became of it afterwards"),
+            ("upload-client verify RECEIPT --against LATER", "what has changed between two deliveries"),
         ),
-        Section(
-            "Exit codes",
-            (
-                ("0", "all is as the receipt says; or what is gone, the receiver has removed (--chain)"),
-                ("2", "RECEIPT is no receipt, or cannot be read; or wrong usage"),
-                ("3", "something differs, or the signature does not hold: it is named"),
-                ("7", "not reachable: try again"),
-            ),
+        exit_codes(
+            ("0", "all is as the receipt says; or what is gone, the receiver has removed (--chain)"),
+            ("2", "RECEIPT is no receipt, or cannot be read; or wrong usage"),
+            ("3", "something differs, or the signature does not hold: it is named"),
+            ("7", "not reachable: try again"),
         ),
     ),
 )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from upload_client.cli.help import Group
+from upload_client.cli.help import Group, examples
 from upload_client.cli.receiver.deliveries import close, hand_over, remove
 from upload_client.cli.receiver.deployment import operator_policy, package, policy, template
 from upload_client.cli.receiver.invitations import invite, list_, revoke, show
-from upload_client.cli.receiver.options import A_DELIVERY, HOW, examples
+from upload_client.cli.receiver.options import A_DELIVERY, HOW
 from upload_client.cli.receiver.signing import key, sign
 from upload_client.cli.receiver.soundness import probe, repair
 from upload_client.cli.receiver.validators import serve, validate
@@ -19,11 +19,13 @@ __all__ = ["receiver"]
 @click.group(
     cls=Group,
     short_help="For receivers: deploy the receiving end, invite providers, judge.",
-    sections=examples(
-        ("upload-client receiver template -o receiver.yaml", "what CloudFormation deploys"),
-        ("upload-client receiver package", "the code of its functions"),
-        (f"upload-client receiver invite {A_DELIVERY} {HOW} --email maria@provider.example", ""),
-        (f"upload-client receiver show {A_DELIVERY}", ""),
+    sections=(
+        examples(
+            ("upload-client receiver template -o receiver.yaml", "what CloudFormation deploys"),
+            ("upload-client receiver package", "the code of its functions"),
+            (f"upload-client receiver invite {A_DELIVERY} {HOW} --email maria@provider.example", ""),
+            (f"upload-client receiver show {A_DELIVERY}", ""),
+        ),
     ),
 )
 def receiver() -> None:

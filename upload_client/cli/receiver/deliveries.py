@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from upload_client.cli.help import Command, Section
+from upload_client.cli.help import Command, examples, exit_codes
 from upload_client.cli.receiver.options import (
     A_DELIVERY,
-    examples,
     note_option,
     of_a_delivery,
     of_a_receiver,
@@ -31,23 +30,20 @@ if TYPE_CHECKING:
     cls=Command,
     short_help="Move a complete delivery on into an archive, with proof.",
     sections=(
-        *examples(
+        examples(
             (f"upload-client receiver hand-over {A_DELIVERY} \\\n    --to s3://archive/survey7/1/", ""),
             (
                 f"upload-client receiver hand-over {A_DELIVERY} \\\n    --to s3://archive/s7/ --remove",
                 "and remove it from landing",
             ),
         ),
-        Section(
-            "Exit codes",
+        exit_codes(
+            ("0", "handed over, or it was before"),
+            ("1", "landing or archive is not what the receipt names: what, is told"),
+            ("8", "the delivery is not complete"),
             (
-                ("0", "handed over, or it was before"),
-                ("1", "landing or archive is not what the receipt names: what, is told"),
-                ("8", "the delivery is not complete"),
-                (
-                    "11",
-                    "somebody else hands it over, or the provider is at work while files are to be removed",
-                ),
+                "11",
+                "somebody else hands it over, or the provider is at work while files are to be removed",
             ),
         ),
     ),
@@ -120,9 +116,11 @@ def hand_over(
     "close",
     cls=Command,
     short_help="Close a delivery that was taken over: nothing more is sent.",
-    sections=examples(
-        (f"upload-client receiver close {A_DELIVERY} \\\n    --note 'in the archive since Monday'", ""),
-        (f"upload-client receiver close {A_DELIVERY} --reopen", "it may be delivered again"),
+    sections=(
+        examples(
+            (f"upload-client receiver close {A_DELIVERY} \\\n    --note 'in the archive since Monday'", ""),
+            (f"upload-client receiver close {A_DELIVERY} --reopen", "it may be delivered again"),
+        ),
     ),
 )
 @of_a_delivery
@@ -200,20 +198,17 @@ def close(
     cls=Command,
     short_help="Remove a delivery that is withdrawn, or whose time is over.",
     sections=(
-        *examples(
+        examples(
             (
                 f"upload-client receiver remove {A_DELIVERY} \\\n    --because withdrawn",
                 "",
             ),
         ),
-        Section(
-            "Exit codes",
-            (
-                ("0", "removed, or it was before"),
-                ("1", "a bucket refuses, or the receipt is not proven by the receiver's own logs"),
-                ("8", "there is no receipt: the delivery is not complete"),
-                ("11", "it is handed over, removed or delivered to at this moment: run it again later"),
-            ),
+        exit_codes(
+            ("0", "removed, or it was before"),
+            ("1", "a bucket refuses, or the receipt is not proven by the receiver's own logs"),
+            ("8", "there is no receipt: the delivery is not complete"),
+            ("11", "it is handed over, removed or delivered to at this moment: run it again later"),
         ),
     ),
 )

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from upload_client.cli.help import Command
+from upload_client.cli.help import Command, examples
 from upload_client.cli.place import debug_option, force_option, write_text
 from upload_client.cli.receiver.options import (
     A_DELIVERY,
     FILE,
     accounts_of,
-    examples,
     of_a_delivery,
     of_a_stack,
     open_stack,
@@ -31,13 +30,15 @@ if TYPE_CHECKING:
 @click.command(
     cls=Command,
     short_help="Write the CloudFormation template.",
-    sections=examples(
-        ("upload-client receiver template -o receiver.yaml", "one validator for each delivery"),
-        ("upload-client receiver template --fan-out 8 -o receiver.yaml", "eight, which share its files"),
-        ("upload-client receiver template --definition", "what runs the eight, by itself"),
-        (
-            "upload-client receiver template \\\n    --hand-over 's3://archive/{dataset}/{delivery_id}/'",
-            "what moves complete deliveries on",
+    sections=(
+        examples(
+            ("upload-client receiver template -o receiver.yaml", "one validator for each delivery"),
+            ("upload-client receiver template --fan-out 8 -o receiver.yaml", "eight, which share its files"),
+            ("upload-client receiver template --definition", "what runs the eight, by itself"),
+            (
+                "upload-client receiver template \\\n    --hand-over 's3://archive/{dataset}/{delivery_id}/'",
+                "what moves complete deliveries on",
+            ),
         ),
     ),
 )
@@ -95,9 +96,11 @@ def template(
 @click.command(
     cls=Command,
     short_help="Build the zip of the validator's functions.",
-    sections=examples(
-        ("upload-client receiver package", ""),
-        ("upload-client receiver package --functions", "the functions around a delivery"),
+    sections=(
+        examples(
+            ("upload-client receiver package", ""),
+            ("upload-client receiver package --functions", "the functions around a delivery"),
+        ),
     ),
 )
 @click.option("--functions", is_flag=True, help="The functions around a delivery, not the validator's.")
@@ -132,7 +135,7 @@ def package(*, functions: bool, output: Path | None, force: bool, as_json: bool)
 @click.command(
     cls=Command,
     short_help="Print the IAM policy for the provider of one delivery.",
-    sections=examples((f"upload-client receiver policy {A_DELIVERY} --on receiver.toml", "")),
+    sections=(examples((f"upload-client receiver policy {A_DELIVERY} --on receiver.toml", "")),),
 )
 @of_a_delivery
 @click.option("--on", metavar="FILE", type=FILE, required=True, help="The configuration of `receiver serve`.")
@@ -149,15 +152,17 @@ def policy(*, dataset: str, delivery_id: str, on: Path) -> None:
     "operator-policy",
     cls=Command,
     short_help="Print the least that an operator needs.",
-    sections=examples(
-        ("upload-client receiver operator-policy --for invite", "who invites providers, and sees who is"),
-        (
-            "upload-client receiver operator-policy --for look-after",
-            "closes, signs, judges, repairs, removes",
-        ),
-        (
-            "upload-client receiver operator-policy --for serve \\\n    --on receiver.toml",
-            "on your own storage",
+    sections=(
+        examples(
+            ("upload-client receiver operator-policy --for invite", "who invites providers, and sees who is"),
+            (
+                "upload-client receiver operator-policy --for look-after",
+                "closes, signs, judges, repairs, removes",
+            ),
+            (
+                "upload-client receiver operator-policy --for serve \\\n    --on receiver.toml",
+                "on your own storage",
+            ),
         ),
     ),
 )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from upload_client.cli.help import Command
+from upload_client.cli.help import Command, examples
 from upload_client.cli.place import force_option
 from upload_client.cli.receiver.options import (
     A_DELIVERY,
@@ -16,7 +16,6 @@ from upload_client.cli.receiver.options import (
     HOW,
     accounts_of,
     endpoint_option,
-    examples,
     of_a_delivery,
     of_a_stack,
     on_option,
@@ -34,13 +33,15 @@ if TYPE_CHECKING:
 @click.command(
     cls=Command,
     short_help="Let somebody deliver.",
-    sections=examples(
-        (
-            f"upload-client receiver invite {A_DELIVERY} {HOW} --email maria@provider.example",
-            "a temporary password is mailed",
+    sections=(
+        examples(
+            (
+                f"upload-client receiver invite {A_DELIVERY} {HOW} --email maria@provider.example",
+                "a temporary password is mailed",
+            ),
+            (f"upload-client receiver invite {A_DELIVERY} {HOW} --ask-password", "you set one"),
+            (f"upload-client receiver invite {A_DELIVERY} {HOW} --on receiver.toml", "on your own storage"),
         ),
-        (f"upload-client receiver invite {A_DELIVERY} {HOW} --ask-password", "you set one"),
-        (f"upload-client receiver invite {A_DELIVERY} {HOW} --on receiver.toml", "on your own storage"),
     ),
 )
 @of_a_delivery
@@ -130,7 +131,7 @@ def invite(
     "list",
     cls=Command,
     short_help="List the deliveries somebody is invited to.",
-    sections=examples(("upload-client receiver list --json", "")),
+    sections=(examples(("upload-client receiver list --json", "")),),
 )
 @on_option
 @of_a_stack
@@ -168,7 +169,7 @@ def list_(*, on: Path | None, stack: str, region: str | None, as_json: bool) -> 
 @click.command(
     cls=Command,
     short_help="Show who may deliver a delivery, and where it goes.",
-    sections=examples((f"upload-client receiver show {A_DELIVERY}", "")),
+    sections=(examples((f"upload-client receiver show {A_DELIVERY}", "")),),
 )
 @of_a_delivery
 @of_a_stack
@@ -224,9 +225,11 @@ def _places(opened: Receiver, delivery: Delivery) -> dict[str, str]:
 @click.command(
     cls=Command,
     short_help="End the invitation of one user, or of all.",
-    sections=examples(
-        (f"upload-client receiver revoke {A_DELIVERY} --user maria", "one user"),
-        (f"upload-client receiver revoke {A_DELIVERY}", "all of them"),
+    sections=(
+        examples(
+            (f"upload-client receiver revoke {A_DELIVERY} --user maria", "one user"),
+            (f"upload-client receiver revoke {A_DELIVERY}", "all of them"),
+        ),
     ),
 )
 @of_a_delivery

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from upload_client.cli.help import Section
 from upload_client.cli.place import debug_option, log_file_option
 from upload_client.core.text import for_terminal
 
@@ -22,11 +21,6 @@ if TYPE_CHECKING:
 FILE = click.Path(dir_okay=False, path_type=Path)
 A_DELIVERY = "--dataset survey7 --delivery-id 1"
 HOW = "\\\n    --user maria"  # on a second line
-
-
-def examples(*rows: tuple[str, str]) -> tuple[Section, ...]:
-    """The section of a command's help with examples: a command line each, and a word beside it."""
-    return (Section("Examples", rows),)
 
 
 def of_a_stack(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import click
 
-from upload_client.cli.help import Command, Group, Section
+from upload_client.cli.help import Command, Group, examples, exit_codes
 from upload_client.cli.place import debug_option, force_option, log_file_option, write_text
 from upload_client.cli.receiver.options import (
     A_DELIVERY,
     FILE,
-    examples,
     of_a_delivery,
     of_a_receiver,
     print_json,
@@ -27,9 +26,11 @@ from upload_client.core.text import counted
 @click.group(
     cls=Group,
     short_help="Make or show the key that signs receipts.",
-    sections=examples(
-        ("upload-client receiver key make receiver.key", "a private key, and receiver.pub.pem"),
-        ("upload-client receiver key export arn:aws:kms:…:key/…", "the public half of a key of AWS KMS"),
+    sections=(
+        examples(
+            ("upload-client receiver key make receiver.key", "a private key, and receiver.pub.pem"),
+            ("upload-client receiver key export arn:aws:kms:…:key/…", "the public half of a key of AWS KMS"),
+        ),
     ),
 )
 def key() -> None:
@@ -42,7 +43,7 @@ def key() -> None:
 @key.command(
     cls=Command,
     short_help="Make a key, in a file.",
-    sections=examples(("upload-client receiver key make receiver.key", "")),
+    sections=(examples(("upload-client receiver key make receiver.key", "")),),
 )
 @click.argument("file", type=FILE)
 @debug_option
@@ -72,9 +73,11 @@ def make(*, file: Path) -> None:
 @key.command(
     cls=Command,
     short_help="Show the public half of a key.",
-    sections=examples(
-        ("upload-client receiver key export receiver.key", ""),
-        ("upload-client receiver key export alias/receipts -o receiver.pem", "of AWS KMS"),
+    sections=(
+        examples(
+            ("upload-client receiver key export receiver.key", ""),
+            ("upload-client receiver key export alias/receipts -o receiver.pem", "of AWS KMS"),
+        ),
     ),
 )
 @click.argument("key_name", metavar="KEY")
@@ -101,14 +104,11 @@ def export(*, key_name: str, output: Path | None, force: bool, region: str | Non
     cls=Command,
     short_help="Sign the receipt of a complete delivery.",
     sections=(
-        *examples((f"upload-client receiver sign {A_DELIVERY} \\\n    --key receiver.key", "")),
-        Section(
-            "Exit codes",
-            (
-                ("0", "signed, or it was before"),
-                ("2", "wrong usage, or a key that cannot be used"),
-                ("3", "the logs do not prove what the receipt says: what, is told"),
-            ),
+        examples((f"upload-client receiver sign {A_DELIVERY} \\\n    --key receiver.key", "")),
+        exit_codes(
+            ("0", "signed, or it was before"),
+            ("2", "wrong usage, or a key that cannot be used"),
+            ("3", "the logs do not prove what the receipt says: what, is told"),
         ),
     ),
 )

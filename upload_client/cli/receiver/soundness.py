@@ -7,13 +7,12 @@ from pathlib import Path
 
 import click
 
-from upload_client.cli.help import Command
+from upload_client.cli.help import Command, examples
 from upload_client.cli.place import debug_option
 from upload_client.cli.receiver.options import (
     A_DELIVERY,
     FILE,
     endpoint_option,
-    examples,
     of_a_delivery,
     of_a_receiver,
     print_json,
@@ -25,7 +24,7 @@ from upload_client.cli.receiver.options import (
 @click.command(
     cls=Command,
     short_help="Try what your store keeps to, and write it down for a delivery.",
-    sections=examples((f"upload-client receiver probe {A_DELIVERY} --on receiver.toml", "")),
+    sections=(examples((f"upload-client receiver probe {A_DELIVERY} --on receiver.toml", "")),),
 )
 @of_a_delivery
 @click.option("--on", metavar="FILE", type=FILE, required=True, help="The configuration of `receiver serve`.")
@@ -58,9 +57,11 @@ def probe(*, dataset: str, delivery_id: str, on: Path, endpoint: str | None, as_
 @click.command(
     cls=Command,
     short_help="Find, and set aside, what keeps a delivery from going on.",
-    sections=examples(
-        (f"upload-client receiver repair {A_DELIVERY}", "shows what is wrong, and changes nothing"),
-        (f"upload-client receiver repair {A_DELIVERY} --mend", "sets it aside"),
+    sections=(
+        examples(
+            (f"upload-client receiver repair {A_DELIVERY}", "shows what is wrong, and changes nothing"),
+            (f"upload-client receiver repair {A_DELIVERY} --mend", "sets it aside"),
+        ),
     ),
 )
 @of_a_delivery

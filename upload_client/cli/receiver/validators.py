@@ -9,11 +9,10 @@ from pathlib import Path
 
 import click
 
-from upload_client.cli.help import Command, Section
+from upload_client.cli.help import Command, examples, exit_codes
 from upload_client.cli.receiver.options import (
     A_DELIVERY,
     FILE,
-    examples,
     of_a_delivery,
     of_a_receiver,
     print_json,
@@ -41,12 +40,14 @@ def _shard(_context: click.Context, _parameter: click.Parameter, given: str) -> 
 @click.command(
     cls=Command,
     short_help="Be the validator of a delivery, here.",
-    sections=examples(
-        (f"upload-client receiver validate {A_DELIVERY}", "once, for example from cron"),
-        (f"upload-client receiver validate {A_DELIVERY} --watch", "in a container"),
-        (
-            f"upload-client receiver validate {A_DELIVERY} \\\n    --watch --shard 0/2",
-            "one of two containers",
+    sections=(
+        examples(
+            (f"upload-client receiver validate {A_DELIVERY}", "once, for example from cron"),
+            (f"upload-client receiver validate {A_DELIVERY} --watch", "in a container"),
+            (
+                f"upload-client receiver validate {A_DELIVERY} \\\n    --watch --shard 0/2",
+                "one of two containers",
+            ),
         ),
     ),
 )
@@ -118,8 +119,8 @@ def validate(
     cls=Command,
     short_help="Receive all deliveries, on any S3.",
     sections=(
-        *examples(("upload-client receiver serve receiver.toml", "until Ctrl-C or SIGTERM")),
-        Section("Exit codes", (("0", "it was stopped"), ("2", "wrong usage, or a wrong configuration"))),
+        examples(("upload-client receiver serve receiver.toml", "until Ctrl-C or SIGTERM")),
+        exit_codes(("0", "it was stopped"), ("2", "wrong usage, or a wrong configuration")),
     ),
 )
 @click.argument("configuration", metavar="FILE", type=FILE)
