@@ -120,7 +120,22 @@ def test_a_docstring_tells_of_no_argument_and_no_attribute_that_is_not_there():
     assert [f"{path.relative_to(ROOT)}: {of}: {name}" for path, of, name in wrong] == []
 
 
-SPOKEN = {"tell", "tells", "told", "say", "says", "said", "hear", "hears", "heard", "word", "words"}
+SPOKEN = {
+    *("tell", "tells", "told", "untold", "say", "says", "said", "hear", "hears", "heard", "word", "words"),
+    *(
+        "doing",
+        "looking",
+        "noticing",
+        "onlooker",
+        "errand",
+        "ride",
+        "breath",
+        "sweep",
+        "stretch",
+        "stretches",
+    ),
+    *("hurry", "nudge", "lent", "tamed"),
+}
 ALLOWED = {
     "tell",  # of a file object, as Python calls it
     "validator_heard",  # public: a field of the event `Health`
@@ -153,7 +168,7 @@ def given(tree: ast.AST) -> set[str]:
 def refused(tree: ast.Module, path: str = "") -> set[str]:
     """Those of a module's names that are none."""
     allowed = ALLOWED if path in OF_WORDS_OF_64_BITS else ALLOWED - {"word", "words", "n_words"}
-    return {name for name in given(tree) if spoken(name) and name not in allowed}
+    return {name for name in {*given(tree), Path(path).stem} if spoken(name) and name not in allowed}
 
 
 def test_names_are_the_fields_own():
@@ -178,3 +193,7 @@ def test_names_are_the_fields_own():
 )
 def test_each_kind_of_name_is_looked_at(source, names):
     assert refused(ast.parse(source)) == names
+
+
+def test_names_of_modules_are_looked_at():
+    assert refused(ast.parse(""), "synchrony/doing.py") == {"doing"}

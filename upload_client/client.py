@@ -217,7 +217,7 @@ class UploadClient(DeliveryView):
             self.write_index()
             self.initiate_transfer()
             while not self.done:
-                self._turn(LOOK_EVERY)
+                self._step(LOOK_EVERY)
         except NothingToDoError:
             pass  # `connect` has ended the run already
         except KeyboardInterrupt:
@@ -316,7 +316,7 @@ class UploadClient(DeliveryView):
         if self.state not in (ClientState.RUNNING, ClientState.PENDING_VALIDATION):
             self.cmessage(f"there is nothing to update: the client is {self.state}", "warning")
             return self.done
-        self._turn(timeout, sends=False)
+        self._step(timeout, sends=False)
         return self.done
 
     def crash(self, exception: BaseException) -> None:
@@ -426,7 +426,7 @@ class UploadClient(DeliveryView):
             raise InvalidState(f"that cannot be done now: the client is {self.state}")
         return connected
 
-    def _turn(self, timeout: float, *, sends: bool = True) -> None:
+    def _step(self, timeout: float, *, sends: bool = True) -> None:
         """Look at everything once, after a wait until there is something to see.
 
         Args:

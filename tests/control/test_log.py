@@ -102,11 +102,11 @@ def test_a_flush_comes_after_half_a_second(bucket, clock):
 
 def test_a_flush_comes_at_once_where_nothing_is_to_follow(bucket, clock):
     writer = writer_of(bucket, clock=clock)
-    writer.hurry()
+    writer.send_now()
     assert writer.step() == math.inf
     writer.append(note(0))
     assert writer.step() == pytest.approx(0.5)
-    writer.hurry()
+    writer.send_now()
     assert writer.step() == 0
     assert all_notes(bucket) == [0]
     writer.append(note(1))
@@ -461,7 +461,7 @@ def test_who_is_in_a_hurry_looks_soon_and_more_often_after_each_find(bucket, clo
         clock.advance(reader.step())
     writer = fill(bucket, 1)
     assert reader.step() == 1
-    reader.hurry()
+    reader.poll_now()
     assert reader.step() == pytest.approx(0.04)
     waits = []
     for _ in range(40):

@@ -20,8 +20,8 @@ from upload_client.core.custody import (
     check_chain,
     decode_record,
     encode_record,
+    existing_record,
     next_record,
-    standing,
 )
 
 T = "2026-01-02T03:04:05.{:03}Z"
@@ -101,17 +101,17 @@ def test_a_clock_that_was_set_back_dates_no_record_before_the_last_one():
 
 def test_what_is_recorded_already_stands_and_a_closing_until_it_is_taken_back():
     records = [record for _, record in THREE]
-    assert standing(records, HANDED) is records[0]
-    assert standing(records, replace(HANDED, place="s3://elsewhere/")) is None
-    assert standing(records, Happened("closed")) is records[2]
-    assert standing(records, Happened("reopened")) is None
+    assert existing_record(records, HANDED) is records[0]
+    assert existing_record(records, replace(HANDED, place="s3://elsewhere/")) is None
+    assert existing_record(records, Happened("closed")) is records[2]
+    assert existing_record(records, Happened("reopened")) is None
     records.append(replace(records[2], n=4, event="reopened"))
-    assert standing(records, Happened("closed")) is None
-    assert standing(records, Happened("reopened")) is records[3]
-    assert standing([], Happened("closed")) is None
+    assert existing_record(records, Happened("closed")) is None
+    assert existing_record(records, Happened("reopened")) is records[3]
+    assert existing_record([], Happened("closed")) is None
     withdrawn = replace(records[1], event="withdrawn")
-    assert standing([withdrawn], Happened("expired", withdrawn.place)) is withdrawn
-    assert standing([withdrawn], Happened("removed", withdrawn.place)) is None
+    assert existing_record([withdrawn], Happened("expired", withdrawn.place)) is withdrawn
+    assert existing_record([withdrawn], Happened("removed", withdrawn.place)) is None
 
 
 def test_a_record_is_read_as_it_was_written():

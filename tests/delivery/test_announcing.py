@@ -27,7 +27,7 @@ def ten_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(TransferEngine, "poll", poll)
     monkeypatch.setattr(log, "FLUSH_SECONDS", 3600.0)
-    monkeypatch.setattr(log.LogWriter, "hurry", lambda writer: writer.flush(timeout=60.0))
+    monkeypatch.setattr(log.LogWriter, "send_now", lambda writer: writer.flush(timeout=60.0))
 
 
 def announced(delivery: Delivery) -> list[tuple[int, int]]:

@@ -35,7 +35,7 @@ class Reader:
     def start(self) -> None:
         pass
 
-    def hurry(self) -> None:
+    def poll_now(self) -> None:
         pass
 
     def update(self) -> list[Segment]:
@@ -141,7 +141,7 @@ def test_once_all_is_sent_a_wait_ends_with_what_comes_and_a_second_later_with_it
 
     assert waited(0.1) == pytest.approx(0.1)
     hear(validation)
-    validation.hurry()
+    validation.poll_now()
     assert 0 < waited(0.1) < 0.05
     assert waited(0.1) == 0
     clock.advance(1)

@@ -102,11 +102,11 @@ def asked(monkeypatch) -> list[Process]:
 
 def test_a_process_reads_files_of_one_delivery_alone(asked):
     with ReaderWorkers(1) as shared:
-        with shared.apart() as one, shared.apart() as other:
+        with shared.for_another() as one, shared.for_another() as other:
             for whose in (one, other, one, other):
                 whose.open("json", 0, lambda *_: b"")
             assert asked[0] is asked[2] is not asked[1] is asked[3]
-            third = shared.apart()
+            third = shared.for_another()
             third.open("json", 0, lambda *_: b"")  # of too many the one goes that has been idle for longest
             assert [each.ended for each in asked[:2]] == [True, False]
         assert asked[1].ended

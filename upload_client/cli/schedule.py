@@ -173,12 +173,12 @@ def check(*, file: Path) -> int:
     from datetime import datetime  # noqa: PLC0415
 
     from upload_client.activities.schedule.document import load  # noqa: PLC0415 # an extra; imports pydantic
-    from upload_client.activities.schedule.jobs import check_beside, check_job  # noqa: PLC0415 # an extra
+    from upload_client.activities.schedule.jobs import check_job, find_modules_in_folder  # noqa: PLC0415 # an extra
     from upload_client.activities.schedule.outlook import look  # noqa: PLC0415 # an extra
     from upload_client.errors import DeliveryError  # noqa: PLC0415 # not for --help
 
     loaded = load(file)
-    check_beside(loaded)
+    find_modules_in_folder(loaded)
     zone = loaded.schedule.zone
     n_wrong = 0
     for seen in look(loaded):

@@ -204,7 +204,7 @@ class LogWriter:
         )
         raise self.error
 
-    def hurry(self) -> None:
+    def send_now(self) -> None:
         """Send what waits now: nothing comes soon that could share a segment with it. From any thread."""
         with self._queueing:
             if self._lines:
@@ -552,7 +552,7 @@ class LogReader:
             self._next_poll = now + wait
             return wait
 
-    def hurry(self) -> None:
+    def poll_now(self) -> None:
         """Look soon, and from now on sooner after each find: nothing else is left to do. From any thread.
 
         For a second it looks very often: of a delivery whose validator keeps up, the last verdicts come then.

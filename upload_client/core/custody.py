@@ -202,7 +202,7 @@ def next_record(
     )
 
 
-def standing(records: Iterable[CustodyRecord], happened: Happened) -> CustodyRecord | None:
+def existing_record(records: Iterable[CustodyRecord], happened: Happened) -> CustodyRecord | None:
     """The record that says already what is to be recorded; None: there is none.
 
     A closing stands until it is taken back. Of the rest, each happens to a place once; and what was withdrawn

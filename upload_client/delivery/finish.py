@@ -266,10 +266,10 @@ def _disconnect(
     if not complete:
         run.notify(Phase("finishing"))
     _try_to(run, "take back what was being sent", lambda: _stop_sending(connected))
-    in_a_hurry = crashed or isinstance(error, Interrupted | LoginRefused)
-    if not in_a_hurry and not complete and (gone := _lock_lost(connected)) is not None:
+    at_once = crashed or isinstance(error, Interrupted | LoginRefused)
+    if not at_once and not complete and (gone := _lock_lost(connected)) is not None:
         error = gone
-    if not in_a_hurry:
+    if not at_once:
         _try_to(run, "write a checkpoint", lambda: save_checkpoint(connected, _CHECKPOINT_AT_END))
     for algorithm, n in connected.unproven.items():
         run.message(

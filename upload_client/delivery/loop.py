@@ -121,8 +121,8 @@ def update(connected: ConnectedRun) -> bool:
         return True
     if run.state is ClientState.RUNNING and ledger.transfer_complete:
         run.move("all_sent")
-        connected.writer.hurry()
-        connected.validation.hurry()
+        connected.writer.send_now()
+        connected.validation.poll_now()
         run.notify(Phase("judging"))
     try:
         connected.validation.keep()
@@ -195,7 +195,7 @@ def receive_outcomes(connected: ConnectedRun, timeout: float = 0.0) -> None:
     connected.append(lines)
     waiting = connected.writer.unflushed
     if waiting >= _WORTH_A_SEGMENT and waiting >= ledger.n_to_transfer:
-        connected.writer.hurry()  # else the validator would have them all to judge once the last is sent
+        connected.writer.send_now()  # else the validator would have them all to judge once the last is sent
     if refused is not None:
         raise LoginRefused(f"S3 no longer accepts the credentials: {refused.error}")
 

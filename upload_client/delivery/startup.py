@@ -44,7 +44,7 @@ from upload_client.errors import (
 from upload_client.events import Connected, Phase, Planned
 from upload_client.index import encode_index
 from upload_client.receipts.hand_overs import closing, last_hand_over
-from upload_client.receipts.store import deliveries, sha256_of, standing_receipt
+from upload_client.receipts.store import current_receipt, deliveries, sha256_of
 from upload_client.s3 import etag_form
 from upload_client.s3.bucket import NotFound, StoreError
 from upload_client.s3.write_guard import checking
@@ -507,9 +507,9 @@ def _see_to_the_receipt(connected: ConnectedRun) -> None:
         connected.asks_of_index = True
         return
     files = deliveries(connected.ledger, connected.history)
-    standing = run.patience(lambda: standing_receipt(places.control, places.layout, files))
-    if standing is not None and finish.fetch_receipt(connected, standing):
-        connected.receipt = standing
+    current = run.patience(lambda: current_receipt(places.control, places.layout, files))
+    if current is not None and finish.fetch_receipt(connected, current):
+        connected.receipt = current
         raise NothingToDoError
     if connected.history.is_expected:
         connected.asks_of_index = True

@@ -175,11 +175,11 @@ class Validation:
         if (shards := self._shards[0].shards) is not None:
             self._share(shards)  # the answer that said so may have been to a later attempt
 
-    def hurry(self) -> None:
+    def poll_now(self) -> None:
         """All is sent: nothing is left to do but to listen."""
         self._soon_until = self._clock.monotonic() + AT_ONCE_SECONDS
         for shard in self._shards:
-            shard.reader.hurry()
+            shard.reader.poll_now()
 
     def wait(self, timeout: float) -> None:
         """Wait for so many seconds; soon after all is sent, no longer than nothing new is in the logs."""

@@ -28,9 +28,9 @@ from upload_client.core.custody import (
     check_chain,
     decode_record,
     encode_record,
+    existing_record,
     line_sha256,
     next_record,
-    standing,
 )
 from upload_client.core.hand_over import archived_line
 from upload_client.core.layout import Layout, number
@@ -171,7 +171,7 @@ def record(
             ) from None
         for each in foreign if not attempt else ():
             _log.warning("passed over in the custody chain: %s", each)
-        if (found := standing(records, happened)) is not None:
+        if (found := existing_record(records, happened)) is not None:
             if attempt:  # it may be ours, of which the answer was lost
                 _keep(control, layout.custody(head.epoch, own[found.n - 1][0]), by, clock)
             return found

@@ -536,7 +536,7 @@ def content(bucket: Bucket, key: str, limit: int | None = None) -> Iterator[byte
                 yield block
 
 
-def standing_receipt(control: Bucket, layout: Layout, files: Iterable[Sequence[Sequence[Any]]]) -> str | None:
+def current_receipt(control: Bucket, layout: Layout, files: Iterable[Sequence[Sequence[Any]]]) -> str | None:
     """Key of the last receipt of a delivery, if it names exactly these files (`deliveries`); else None.
 
     An older one does not stand: the files, or the index, were other ones.

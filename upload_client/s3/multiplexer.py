@@ -41,7 +41,7 @@ _TICK = 1.0
 _NOTIFY_SECONDS = 0.01
 _IDLE_LASTS = 15.0
 _CROWD = 32
-_ABREAST = 16  # files that go through each step together
+_AT_ONCE = 16  # files that go through each step together
 _READS_COMPARED = 32
 _SLOW_READ = 250e-6  # seconds to open and read a small file; from memory it is a tenth of that
 
@@ -188,15 +188,15 @@ class Multiplexer:
         tick = clock() + _TICK
         while not self._stopped:
             self.asleep = True  # said before looking: who puts something there afterwards wakes it up
-            while self._fill(_ABREAST):
+            while self._fill(_AT_ONCE):
                 pass
             self._report()
             is_notified = self._jobs.notify_caller(now=clock())
             events = self._selector.select(_TICK if is_notified else _NOTIFY_SECONDS)
             self.asleep = False
-            for start in range(0, len(events), _ABREAST):
-                self._receive(events[start : start + _ABREAST])
-                self._fill(_ABREAST)
+            for start in range(0, len(events), _AT_ONCE):
+                self._receive(events[start : start + _AT_ONCE])
+                self._fill(_AT_ONCE)
             if (now := clock()) >= tick:
                 tick = now + _TICK
                 self._expire(now)

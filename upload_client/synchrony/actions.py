@@ -45,7 +45,7 @@ def _send(
     state.is_sending = True
     for n, one in enumerate(state.remote.send(sends, state.folder.root), 1):
         state.report("sent", n, len(sends))
-        if _went_well(one, act, result):
+        if _succeeded(one, act, result):
             assert one.there is not None
             state.there[one.path] = one.there
             state.note(one.path, one.there, one.md5)
@@ -55,7 +55,7 @@ def _send(
     state.is_sending = False
 
 
-def _went_well(one: Done, act: Act, result: Result) -> bool:
+def _succeeded(one: Done, act: Act, result: Result) -> bool:
     if one.raced:
         result.raced[one.path] = one.error or "somebody else has changed it meanwhile"
     elif one.error is not None:
@@ -182,7 +182,7 @@ def delete_there(state: SyncState, offers: Sequence[Offer], result: Result) -> N
         removes.append(Remove(offer.path, offer.there, kept))
     for n, one in enumerate(state.remote.remove(removes, state.warn), 1):
         state.report("deleted", n, len(removes))
-        if _went_well(one, Act.DELETE_THERE, result):
+        if _succeeded(one, Act.DELETE_THERE, result):
             was = state.there.pop(one.path)
             md5 = state.known_md5(one.path, was) or UNKNOWN
             state.md5.pop(one.path, None)

@@ -82,7 +82,7 @@ LARGE: Final = 4 * partial_file.RANGE
 """Bytes from which an object is fetched in ranges, and an interrupted download is gone on with."""
 _HELD: Final = 48 * MIB
 _BATCH: Final = 16
-_ABREAST: Final = 64  # files that get their names before answers are taken again
+_NAMED_AT_ONCE: Final = 64  # files that get their names before answers are taken again
 _WRITERS: Final = 8
 _FETCHERS: Final = 8
 _BLOCK: Final = 256 * 1024
@@ -419,7 +419,7 @@ class _Fetching:
         """Give names to some of the files that are on the disk by now."""
         some: list[tuple[_Written, OSError | None]] = []
         with contextlib.suppress(IndexError):
-            while len(some) < _ABREAST:
+            while len(some) < _NAMED_AT_ONCE:
                 some.append(self._flushed.popleft())
         if some:
             self._ended.put(self._settle([each for each, _ in some], [problem for _, problem in some]))

@@ -88,7 +88,7 @@ class FileSteps:
         if self.copies:
             yield from parted.send_part(index)
             return size, False
-        with self._lent(size) as memory:
+        with self._borrowed(size) as memory:
             yield from parted.send_part(index, memory)
         return size, not parted.was_sent(index)
 
@@ -119,7 +119,7 @@ class FileSteps:
                 send = partial(send_whole, task, file, md5=self._md5, read_back=self._read_back)
                 if size < SMALL:
                     return (yield from send())
-                with self._lent(size) as memory:
+                with self._borrowed(size) as memory:
                     return (yield from send(memory))
             self._check_parts()
             parted = PartedUpload(self._with_left_over(task), file, self._part_size)
@@ -174,7 +174,7 @@ class FileSteps:
                     raise
 
     @contextlib.contextmanager
-    def _lent(self, size: int) -> Iterator[Memory]:
+    def _borrowed(self, size: int) -> Iterator[Memory]:
         """Memory to read so many bytes into, or to pass them through."""
         wire = self._wire
         if not isinstance(wire, DirectWire):

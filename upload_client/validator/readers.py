@@ -83,7 +83,7 @@ class ReaderWorkers:
     """Up to `n` processes that read files.
 
     They are started when they are needed, and kept. Safe to share between threads. Several deliveries share
-    the places (`apart`), and no process.
+    the places (`for_another`), and no process.
 
     Args:
         n: how many.
@@ -102,7 +102,7 @@ class ReaderWorkers:
         self._pool = _Pool(n, on_first)
         self._of: ReaderWorkers | None = None
 
-    def apart(self) -> ReaderWorkers:
+    def for_another(self) -> ReaderWorkers:
         """Reader workers for one delivery: at the same `n` places in fair turns, in processes of its own."""
         made = ReaderWorkers(0, self._limits)
         made._pool, made._of = self._pool, self

@@ -94,7 +94,7 @@ def serve(
     )
     with (
         (
-            readers.apart()
+            readers.for_another()
             if readers is not None
             else ReaderWorkers(
                 settings.reader_workers,

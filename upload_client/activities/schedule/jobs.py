@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-def check_beside(loaded: Loaded) -> None:
+def find_modules_in_folder(loaded: Loaded) -> None:
     """Have Python look for modules beside the schedule's file as well, after all other places."""
     folder = str(loaded.folder)
     if folder not in sys.path:

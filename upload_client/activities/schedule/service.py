@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from upload_client.activities.errors import missing_extra
 from upload_client.activities.runner import describe, exit_code_of
-from upload_client.activities.schedule.jobs import check_beside, load_ahead, runner_of
+from upload_client.activities.schedule.jobs import find_modules_in_folder, load_ahead, runner_of
 from upload_client.activities.schedule.store import Claimed, JobStore, Store, StoreUnreachable, open_engine
 from upload_client.activities.schedule.triggers import trigger_of
 from upload_client.core.exits import ExitCode
@@ -154,7 +154,7 @@ class Service:
             StoreUnreachable: it cannot be read or written.
             UsageError: the store cannot be used.
         """
-        check_beside(self._loaded)
+        find_modules_in_folder(self._loaded)
         load_ahead(self._loaded)
         self.store.create()
         with self.store.errors("be taken up"):
@@ -500,7 +500,7 @@ def run_once(
         raise UsageError(
             f"there is no job {job!r} in {loaded.path}", hint=f"There are {', '.join(loaded.schedule.jobs)}."
         )
-    check_beside(loaded)
+    find_modules_in_folder(loaded)
     zone = loaded.schedule.zone
     if run is None:
         run = datetime.fromtimestamp(int(clock.wall()), zone)

@@ -154,9 +154,9 @@ def check_provider(control: Bucket, layout: Layout, clock: Clock = SYSTEM) -> No
         StoreError: the store could not be asked.
     """
     other = OTHER_TYPE[layout.transfer_type]
-    apart = replace(layout, transfer_type=other).landing != layout.landing
+    is_separate = replace(layout, transfer_type=other).landing != layout.landing
     lock = Lock(control, layout.owned, agent_id=new_agent_id(), lease_seconds=LEASE, clock=clock)
-    lock.check_free(besides=other if apart else None)
+    lock.check_free(besides=other if is_separate else None)
 
 
 def remove_named(landing: Bucket, files: Sequence[NamedFile], check_held: Callable[[], object]) -> Removed:

@@ -174,7 +174,7 @@ class Server:
         if self._cluster is not None and not self._cluster.n_workers:
             _log.warning("the Dask cluster at %s has no worker yet", self._serving.dask)
         self._begun = Begun(folder.parent / "begun")
-        self._untold = self._begun.found()
+        self._unreported = self._begun.found()
         self._receipts: dict[tuple[str, str, str], _Lacking] = {}
         self._watched: dict[tuple[str, str], _Watched] = {}
         self._datasets: dict[str, _DataSet] = {}
@@ -325,7 +325,7 @@ class Server:
                 continue
             epoch = process.waiting(lock)
             if epoch is None:
-                epoch = self._untold_epoch(task, lock)
+                epoch = self._unreported_epoch(task, lock)
                 if epoch is not None and now < self._lacking(task[:3], epoch).again_at:
                     settled = False
                     continue
@@ -341,12 +341,12 @@ class Server:
             if is_first:
                 watched.new_at = -math.inf  # it was over before this process began
 
-    def _untold_epoch(self, task: _Task, lock: LockBody) -> int | None:
+    def _unreported_epoch(self, task: _Task, lock: LockBody) -> int | None:
         """The epoch of the lock, where a process before this one has judged it, and died before it told."""
-        epoch = self._untold.get(task[:3]) if task.shard == 0 else None
+        epoch = self._unreported.get(task[:3]) if task.shard == 0 else None
         if epoch is None or (epoch == lock.epoch and self._begun.has(task[:3])):
             return epoch
-        self._untold.pop(task[:3], None)
+        self._unreported.pop(task[:3], None)
         if epoch != lock.epoch:  # the next client's outcome takes in this one's
             self._begun.forget(task[:3])
         return None
@@ -392,7 +392,7 @@ class Server:
             A lock may be of the one before, which died, or of another one of this machine, whose note it is.
             """
             if outcome == "locked":
-                return is_noted_here and run not in self._untold
+                return is_noted_here and run not in self._unreported
             return is_noted and again is None and outcome != "failed"
 
         def note(message: dict[str, object]) -> None:
@@ -441,9 +441,9 @@ class Server:
                     n_tries = self._lacking(run, epoch).n_tries + 1
                     at = time.monotonic() + receipt_again_after(n_tries)
                     self._receipts[run] = _Lacking(epoch, n_tries, at, again)
-                    self._untold[run] = epoch
+                    self._unreported[run] = epoch
                 if task.shard == 0 and is_done(outcome):
-                    self._untold.pop(run, None)
+                    self._unreported.pop(run, None)
                     self._begun.forget(run)
                 self.metrics.left(outcome)
                 with self._lock:
