@@ -17,6 +17,7 @@ from upload_client import synchrony
 from upload_client.errors import Locked, UsageError
 from upload_client.synchrony import platforms
 from upload_client.synchrony.books import MOST_BOOK, table
+from upload_client.synchrony.shared_folder import SharedFolder
 from upload_client.synchrony.view import JsonView
 
 
@@ -277,6 +278,71 @@ def test_a_file_becomes_a_folder_and_a_folder_a_file(anna, bert):
     assert bert.sync().exit_code == 0
     assert bert.files() == anna.files() == anna.there() == {"x/inner": "3", "y": "4"}
     assert bert.sync().done == anna.sync().done == ()
+
+
+def test_a_file_and_a_folder_of_one_name_are_told_once_with_what_to_do(anna, bert):
+    """Nobody can have both: it fails, and is not said to be a matter of choosing."""
+    anna.write("x", "a file")
+    anna.write("y/z", "in a folder")
+    assert anna.sync().exit_code == 0
+    bert.write("x/z", "in a folder")
+    bert.write("y", "a file")
+    outcome = bert.sync()
+    assert outcome.exit_code == 4
+    told = {failure.path: failure.why for failure in outcome.failures}
+    assert told == {
+        "x": "a folder of this name is in its way here: rename, move or delete one of both",
+        "y/z": "a file is in the way of its folder here: rename, move or delete one of both",
+        **dict.fromkeys(
+            ("x/z", "y"),
+            "something else of this name, or of its folder's, is in its way there: rename, move or"
+            " delete one of both",
+        ),
+    }
+    assert {failure.code for failure in outcome.failures} == {"not_a_file"}
+    assert bert.files() == {"x/z": "in a folder", "y": "a file"}
+    assert anna.there() == anna.files() == {"x": "a file", "y/z": "in a folder"}
+    (bert.folder / "x").rename(bert.folder / "x, too")
+    bert.delete("y")
+    assert bert.sync().exit_code == anna.sync().exit_code == 0
+    assert bert.files() == anna.files() == {"x": "a file", "x, too/z": "in a folder", "y/z": "in a folder"}
+
+
+def test_a_name_as_long_as_may_be_is_deleted_and_what_it_held_is_kept(anna, bert):
+    long = "ü" * 127
+    for name in (long, f"in a folder/{long}"):
+        anna.write(name, "kept")
+    anna.sync()
+    bert.sync()
+    for name in (long, f"in a folder/{long}"):
+        anna.delete(name)
+    assert anna.sync().exit_code == bert.sync().exit_code == 0
+    assert bert.files() == anna.there() == {}
+    kept = [path for path in (anna.shared / ".S3/deleted").rglob("*") if path.is_file()]
+    assert [path.read_text() for path in kept] == ["kept", "kept"]
+    assert all(path.name.startswith("ü" * 100) for path in kept)
+
+
+def test_a_file_that_others_replace_each_time_is_no_matter_of_choosing(anna, bert, monkeypatch):
+    anna.write("a", "1")
+    anna.sync()
+    bert.sync()
+    anna.write("a", "2")
+    placed, n = SharedFolder._placed, 0
+
+    def after_another(self, written, problem):
+        nonlocal n
+        n += 1
+        (self.root / "a").write_text(f"of somebody else, {n}")
+        return placed(self, written, problem)
+
+    monkeypatch.setattr(SharedFolder, "_placed", after_another)
+    outcome = anna.sync(on_conflict="mine")
+    assert outcome.exit_code == 4
+    ((path, act, why, code),) = outcome.failures
+    assert (path, act, why, code) == ("a", "upload", "somebody else has changed it meanwhile", "changed")
+    assert anna.there() == {"a": "of somebody else, 5"}
+    assert anna.files() == {"a": "2"}
 
 
 def _too_large(book):

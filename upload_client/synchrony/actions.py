@@ -9,7 +9,7 @@ from pathlib import Path
 from upload_client.core.codes import FileCode, code_of_errno
 from upload_client.core.synchrony import Act, name_aside
 from upload_client.synchrony.books import UNKNOWN, Row, dump, moment
-from upload_client.synchrony.folder import Changed, Here, write_whole
+from upload_client.synchrony.folder import Changed, Here, InTheWay, write_whole
 from upload_client.synchrony.remote import Done, Fetch, Remove, Send, set_aside
 from upload_client.synchrony.state import SENDING, Failure, Offer, Result, SyncState
 from upload_client.synchrony.tables import write_down_sometimes
@@ -102,6 +102,13 @@ def _placed(
     """Have what was fetched take its place; whether it has."""
     try:
         status, is_exact = state.folder.put(whole, path, here)
+    except InTheWay as error:
+        if path in state.in_the_way:
+            why = f"{error}: rename, move or delete one of both"
+            result.failures.append(Failure(path, act, why, FileCode.NOT_A_FILE))
+        else:  # it may be deleted in this very sync, after which there is room
+            state.in_the_way.add(path)
+            result.raced[path] = str(error)
     except Changed as error:
         result.raced[path] = str(error)
     except OSError as error:

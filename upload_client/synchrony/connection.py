@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from upload_client.core.codes import FileCode
 from upload_client.core.exits import ExitCode
 from upload_client.core.synchrony import (
     CONFLICTS,
@@ -328,6 +329,13 @@ class SyncConnection(DataPlatformConnection):
             raced = result.raced
             if not raced:
                 break
+        if raced:  # each time anew
+            meant_to = {offer.path: acts(offer.change, choice) for offer, choice in chosen}
+            again = [
+                Failure(path, meant_to[path][0], why, FileCode.CHANGED) for path, why in sorted(raced.items())
+            ]
+            view.did((), again)
+            failures += again
         if can_choose:
             settled = {path for path, _ in done}
             failed = {failure.path for failure in failures}

@@ -63,6 +63,10 @@ class Changed(Exception):  # noqa: N818 - reads as what it says
     """A file is not what it was when it was looked at; its text says what it is."""
 
 
+class InTheWay(Changed):
+    """Something else has the name of a file, or of its folder; its text says what."""
+
+
 class Ignored:
     """The paths that are left alone altogether: of a file with one path or pattern a line.
 
@@ -260,14 +264,15 @@ class Folder:
         """A file at this moment; None: there is nothing.
 
         Raises:
-            Changed: something that is no file is there.
+            InTheWay: something that is no file is there.
         """
         try:
             status = os.lstat(self.path(path))
         except (FileNotFoundError, NotADirectoryError):
             return None
         if not stat.S_ISREG(status.st_mode):
-            raise Changed("something that is no regular file is there")
+            what = "a folder" if stat.S_ISDIR(status.st_mode) else "something that is no regular file"
+            raise InTheWay(f"{what} of this name is in its way here")
         return status
 
     def expect(self, path: str, here: Here | None) -> None:
@@ -369,7 +374,7 @@ class Folder:
                 try:
                     os.makedirs(folder, exist_ok=True)  # noqa: PTH103
                 except (FileExistsError, NotADirectoryError):
-                    raise Changed("a file is where its folder would be") from None
+                    raise InTheWay("a file is in the way of its folder here") from None
             with self._lock:
                 self._checked.add(folder)
         elif make and not os.path.isdir(folder):  # noqa: PTH112

@@ -6,11 +6,14 @@ import secrets
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from upload_client.core.codes import FileCode, MessageCode
 from upload_client.core.paths import MAX_KEY
 from upload_client.synchrony.books import BOOKS
+
+MARK: Final = ".20261130T101112.123Z-00112233"
+"""An example of what `set_aside` puts behind a name: all are as long."""
 
 
 class Raced(Exception):  # noqa: N818 - reads as what it says

@@ -264,12 +264,10 @@ class S3Remote:
                     continue
                 again = file.path not in self._in_the_way
                 self._in_the_way.add(file.path)
-                yield Done(
-                    file.path,
-                    error="a folder of this name is in its way there",
-                    raced=again,
-                    code=FileCode.NOT_A_FILE,
-                )
+                why = "a folder of this name is in its way there"
+                if not again:
+                    why += ": rename, move or delete one of both"
+                yield Done(file.path, error=why, raced=again, code=FileCode.NOT_A_FILE)
             else:
                 yield Done(file.path, error=outcome.error or "it was not sent", code=outcome.code)
         if once_more:

@@ -22,6 +22,7 @@ from typing import BinaryIO, Final, NamedTuple, TypeVar
 
 from upload_client.core.codes import FileCode, MessageCode, code_of_errno
 from upload_client.core.own_files import is_left_over
+from upload_client.core.synchrony import MAX_NAME
 from upload_client.core.uploads import settled_mtime
 from upload_client.errors import Locked, UsageError
 from upload_client.support import failpoints
@@ -31,13 +32,14 @@ from upload_client.support.local_file import FileRefused, open_inside
 from upload_client.synchrony.books import BOOKS, MOST_BOOK, is_data
 from upload_client.synchrony.folder import Changed, date_now, place_new, write_whole
 from upload_client.synchrony.locking import hold
-from upload_client.synchrony.remote import Done, Fetch, Listed, Raced, Remove, Send, There
+from upload_client.synchrony.remote import MARK, Done, Fetch, Listed, Raced, Remove, Send, There
 
 T = TypeVar("T")
 
 _BLOCK: Final = 1024 * 1024
 _WAIT: Final = 60.0
 """Seconds for which a write waits for another's."""
+_NO_FILE: Final = "no file"  # for an ETag: a folder, or what nobody shares
 _LEFT_NS: Final = 24 * 3600 * 10**9  # since a file that is being written was written to
 _AT_ONCE: Final = 64  # files that are brought to the disk together
 _BYTES_AT_ONCE: Final = 64 * _BLOCK
@@ -67,6 +69,7 @@ class SharedFolder:
         self.where = str(self.root)
         self._real = os.path.realpath(root).rstrip(os.sep) + os.sep
         self._flusher = Flusher()
+        self._in_the_way: set[str] = set()  # paths that had no room once
         self._ahead_ns = 0  # of the clock of the file system, this machine's
         self._etags: dict[str, str] = {}  # path → ETag, of those that have an MD5 in it, and of those sent
 
@@ -182,7 +185,7 @@ class SharedFolder:
         except (FileNotFoundError, NotADirectoryError):
             return None
         is_file = stat.S_ISREG(status.st_mode)
-        return self._there(path, status, seen_ns) if is_file else There(0, "no file", 0.0)
+        return self._there(path, status, seen_ns) if is_file else There(0, _NO_FILE, 0.0)
 
     def read_book(self, name: str) -> tuple[bytes, str] | None:
         """See `Remote`."""
@@ -306,7 +309,12 @@ class SharedFolder:
             return Done(path, error=str(error), code=error.code)
         if isinstance(error, FileExistsError | NotADirectoryError | IsADirectoryError):
             # It may be deleted in this very sync, after which there is room.
-            return Done(path, error="a folder is where a file belongs, or a file for a folder", raced=True)
+            again = path not in self._in_the_way
+            self._in_the_way.add(path)
+            why = "something else of this name, or of its folder's, is in its way there"
+            if not again:
+                why += ": rename, move or delete one of both"
+            return Done(path, error=why, raced=again, code=FileCode.NOT_A_FILE)
         why = f"cannot be written to {self.root}: {error.strerror or error}"
         return Done(path, error=why, code=code_of_errno(error.errno))
 
@@ -326,6 +334,8 @@ class SharedFolder:
                 raise problem
             target = self._target(file.path)
             now = self._now(file.path)
+            if now is not None and now.etag == _NO_FILE:
+                raise IsADirectoryError
             if (None if now is None else now.etag) != file.expect:
                 return Done(file.path, raced=True)
             is_exact = date_now(written.path)
@@ -388,7 +398,7 @@ class SharedFolder:
         """See `Remote`: moved, which is one step here."""
         for file in files:
             try:
-                target = self._target(file.kept)
+                target = self._target(_with_room(file.kept))
                 with self._locked():
                     if not self._is_inside(self._path(file.path).parent):
                         raise _outside()
@@ -425,6 +435,14 @@ class SharedFolder:
         n = sum(1 for path in self.books.rglob("*") if path.is_file())
         shutil.rmtree(self.books, ignore_errors=False)
         return n
+
+
+def _with_room(kept: str) -> str:
+    """The name under which a deleted file is kept, where a file system has no room for all of it."""
+    folder, _, name = kept.rpartition("/")
+    while len(name.encode()) > MAX_NAME:
+        name = name[: -len(MARK) - 1] + name[-len(MARK) :]
+    return f"{folder}/{name}"
 
 
 def _outside() -> FileRefused:

@@ -93,6 +93,7 @@ class SyncState:
         sending: rows of what is being sent.
         ignored: whether a path is left out.
         skipped: the files of the folder that cannot be shared, and why.
+        in_the_way: paths whose place here something else had once.
         is_sending: some of it is under way.
         is_base_new: the base is another than what is written down.
         written: when the tables were written last, by the monotonic clock.
@@ -131,6 +132,7 @@ class SyncState:
         self.sending: dict[str, Row] = {}
         self.ignored: Callable[[str], bool] = Ignored("")
         self.skipped: list[Skipped] = []
+        self.in_the_way: set[str] = set()
         self.is_sending = False
         self.is_base_new = False
         self.written = 0.0
