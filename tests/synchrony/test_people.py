@@ -91,8 +91,7 @@ def test_what_is_modified_and_has_its_time_set_back_is_sent_and_never_overwritte
     assert [path for path, _ in anna.sync().done] == ["a"]
     assert shared(bucket)["a"] == "2"
     bert.sync()
-    bert.sync()  # remembers what it has fetched
-    write_and_set_the_time_back(bert.folder / "a", "3")
+    write_and_set_the_time_back(bert.folder / "a", "3")  # what was fetched a moment ago
     anna.write("a", "4")
     anna.sync()
     assert bert.sync().exit_code == 3

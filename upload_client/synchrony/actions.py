@@ -115,7 +115,9 @@ def _placed(
         why = f"cannot be written: {error.strerror or error}"
         result.failures.append(Failure(path, act, why, code_of_errno(error.errno)))
     else:
-        state.here[path] = Here(status.st_size, status.st_mtime_ns, status.st_ino, one.md5)
+        state.here[path] = Here(
+            status.st_size, status.st_mtime_ns, status.st_ino, one.md5, status.st_ctime_ns
+        )
         if is_exact:
             state.fresh.discard(path)
         else:

@@ -41,7 +41,8 @@ class Here(NamedTuple):
     """A file in the folder: bytes, time of modification in ns, inode, MD5 in hexadecimal, and ctime in ns.
 
     That is when its inode changed last: where it is another one and the rest is the same, only reading tells
-    whether the time of modification was set back (`exiftool -P` does). 0: nobody has looked since it came.
+    whether the time of modification was set back (`exiftool -P` does). 0: it is not known, and
+    the file is read.
     """
 
     size: int
@@ -158,7 +159,7 @@ class Folder:
         for path, status in self._walk(skipped, ignored):
             before = known.get(path)
             if before is not None and _unchanged(before, status):
-                found[path] = before if before.ctime_ns else before._replace(ctime_ns=status.st_ctime_ns)
+                found[path] = before
             # A path that is known was fit when it came to be.
             elif why := check_relpath(path) or (
                 "would be the folder of the tables on other machines" if leads_into_books(path) else None
@@ -332,6 +333,10 @@ class Folder:
                 whole.unlink()
         else:
             os.replace(whole, target)  # noqa: PTH105
+        with contextlib.suppress(OSError):
+            placed = os.lstat(target)  # its new name is a change of its inode
+            if _identity(placed) == _identity(status):
+                status = placed
         failpoints.reach("after:put:file")
         return status, is_exact
 
@@ -389,11 +394,15 @@ def _unreadable(path: str, what: str, error: OSError) -> Skipped:
 _IDENTITY_FIELDS: Final = ("st_size", "st_mtime_ns", "st_ctime_ns")
 
 
+def _identity(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_size, status.st_mtime_ns, status.st_ino
+
+
 def _unchanged(here: Here, status: os.stat_result) -> bool | None:
     return is_unchanged(
         here[:3],
-        (status.st_size, status.st_mtime_ns, status.st_ino),
-        is_touched=here.ctime_ns not in (0, status.st_ctime_ns),
+        _identity(status),
+        is_touched=here.ctime_ns != status.st_ctime_ns,
     )
 
 
