@@ -100,8 +100,20 @@ def test_a_failure_is_printed_safely(capsys):
 
 
 def test_a_traceback_is_printed_safely(capsys):
-    Failure.print_traceback(ValueError("\x1b[2J"))
+    error = ValueError("\x1b[2J")
+    Failure.of(error).print_traceback(error)
     assert capsys.readouterr().err == "ValueError: \\x1b[2J\n"
+
+
+def test_with_a_traceback_the_hint_is_told_once_and_other_notes_stay(capsys):
+    error = errors.UsageError("wrong", hint="Correct it.")
+    error.add_note("a note of somebody else's")
+    failure = Failure.of(error)
+    failure.print_traceback(error)
+    failure.print()
+    said = capsys.readouterr().err
+    assert said.count("Correct it.") == 1
+    assert "\na note of somebody else's\n" in said
 
 
 def test_having_nothing_to_do_is_no_error(capsys):

@@ -90,6 +90,28 @@ def test_the_last_ten_are_kept_and_nothing_else_is_touched(state):
     assert (state / "mine.log").exists()
 
 
+@pytest.mark.parametrize("rotated", [False, True])
+def test_the_log_of_a_run_that_goes_on_is_not_taken_from_it_however_many_come_and_go(
+    state, monkeypatch, rotated
+):
+    monkeypatch.setattr(logs, "_MAX_BYTES", 10_000)
+    with kept(state) as path:
+        for n in range(200 if rotated else 1):
+            log.info("before, %d", n)
+        assert path.with_name(f"{path.name}.1").exists() is rotated
+        os.utime(path, (1, 1))  # nothing was written for long
+        for _ in range(KEPT + 3):
+            with kept(state):
+                pass
+        log.info("after")
+    assert "after" in path.read_text()
+    os.utime(path, (1, 1))
+    with kept(state):
+        pass
+    assert not path.exists()
+    assert len(list(state.iterdir())) == KEPT
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="has other rights")
 def test_only_its_owner_reads_it(state):
     with kept(state) as path:

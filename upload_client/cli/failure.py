@@ -190,10 +190,11 @@ class Failure:
             hint = complete(self.hint, GIVEN.get())
             click.echo(f"hint: {for_terminal(hint, lines=True)}", err=True)
 
-    @staticmethod
-    def print_traceback(error: BaseException) -> None:
-        """For --debug: where it happened, on stderr."""
-        text = hidden("".join(traceback.format_exception(error)))
+    def print_traceback(self, error: BaseException) -> None:
+        """For --debug: where it happened, on stderr; without the hint, which follows."""
+        told = traceback.TracebackException.from_exception(error)
+        told.__notes__ = [note for note in told.__notes__ or () if note != self.hint]
+        text = hidden("".join(told.format()))
         click.echo(for_terminal(text, lines=True), err=True, nl=False)
 
 

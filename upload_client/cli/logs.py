@@ -22,8 +22,13 @@ from upload_client.support.atomic import check_free
 from upload_client.support.in_use import note
 from upload_client.ui.lines import Lines
 
+try:
+    import fcntl
+except ImportError:  # Windows, where nobody deletes a file that is open
+    fcntl = None  # type: ignore[assignment]
+
 KEPT = 10
-"""Log files of deliveries that are kept; the oldest goes when a new one comes."""
+"""Log files of deliveries that are kept; the oldest goes when a new one comes, unless its run goes on."""
 
 _MAX_BYTES = 16 * 1024**2  # then the file goes on as a second one, and the one before that is dropped
 _NAME = re.compile(r"\d{8}T\d{6}\.\d{6}Z_.*\.log(?:\.1)?")
@@ -103,6 +108,7 @@ class _File(logging.handlers.RotatingFileHandler):
             opener=lambda path, flags: os.open(path, flags, 0o600),
         )
         assert isinstance(file, TextIOWrapper)
+        _try_to_lock(file.fileno(), shared=True)  # for as long as it is open: see `_make_room`
         return file
 
     trouble: BaseException | None = None
@@ -175,16 +181,39 @@ def _kept(names: Sequence[str]) -> _File | None:
 
 
 def _make_room(folder: Path) -> None:
-    """Delete the logs written to longest ago, so that with a new one there are `KEPT`."""
+    """Delete the logs written to longest ago, down to one less than `KEPT`, but for those in use."""
     found = sorted(
         (path for path in folder.iterdir() if _NAME.fullmatch(path.name) and path.suffix == ".log"),
         key=_written_at,
         reverse=True,
     )
     for path in found[KEPT - 1 :]:
+        if _is_written(path):
+            continue
         for each in (path, path.with_name(f"{path.name}.1")):
             with contextlib.suppress(OSError):
                 each.unlink()
+
+
+def _is_written(path: Path) -> bool:
+    """Whether a process has this log open: it may have had nothing to write for hours."""
+    try:
+        with path.open("rb") as file:
+            return not _try_to_lock(file.fileno(), shared=False)
+    except OSError:
+        return False
+
+
+def _try_to_lock(fd: int, *, shared: bool) -> bool:
+    """Lock an open file, for as long as it is open; False: somebody else holds it."""
+    if fcntl is not None:
+        try:
+            fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:
+            pass  # a disk without locks
+    return True
 
 
 def _written_at(path: Path) -> float:
