@@ -308,6 +308,67 @@ def test_a_file_and_a_folder_of_one_name_are_told_once_with_what_to_do(anna, ber
     assert bert.files() == anna.files() == {"x": "a file", "x, too/z": "in a folder", "y/z": "in a folder"}
 
 
+@pytest.mark.parametrize("there", [(), ("of another disk.txt",)])
+def test_a_disk_that_is_not_connected_does_not_pass_for_one_from_which_all_was_deleted(anna, there, tmp_path):
+    anna.write("a", "1")
+    anna.write("b/c", "2")
+    anna.sync()
+    anna.shared.rename(tmp_path / "taken away")
+    if there:
+        anna.shared.mkdir()
+    for name in there:
+        (anna.shared / name).write_text("x")
+    for how in ({}, {"on_conflict": "theirs"}, {"yes": False, "dry_run": True}):
+        with pytest.raises(UsageError, match="do not pass for deleted") as refused:
+            anna.sync(**how)
+        assert "Connect the disk" in refused.value.hint
+    assert anna.files() == {"a": "1", "b/c": "2"}
+    # Whoever has emptied it on purpose begins anew.
+    synchrony.reset_all(
+        "folder", datafolder=anna.folder, directory=anna.shared, name="Anna", prompt=answers("yes")
+    )
+    assert anna.sync().exit_code == 0
+    assert {"a": "1", "b/c": "2"}.items() <= anna.there().items()
+
+
+def test_what_others_delete_or_make_while_a_directory_is_listed_is_no_error(anna, bert, monkeypatch):
+    anna.write("a/1", "1")
+    anna.write("b", "2")
+    anna.sync()
+    bert.sync()
+    look = SharedFolder._there
+
+    def after_a_deletion(self, path, status, seen_ns):
+        if path == "b" and (self.root / "a").exists():
+            (self.root / "a/1").unlink()
+            (self.root / "a").rmdir()
+        return look(self, path, status, seen_ns)
+
+    monkeypatch.setattr(SharedFolder, "_there", after_a_deletion)
+    assert bert.sync().exit_code == 0
+    assert bert.files() == {"b": "2"}
+
+
+def test_two_who_begin_at_once_with_a_directory_that_is_not_there_yet(anna, monkeypatch):
+    anna.write("a", "1")
+    scan, n = os.scandir, 0
+
+    def before_another(folder):
+        nonlocal n
+        try:
+            return scan(folder)
+        except FileNotFoundError:
+            if Path(folder) == anna.shared:
+                n += 1
+                (anna.shared / ".S3").mkdir(parents=True)
+            raise
+
+    monkeypatch.setattr(os, "scandir", before_another)
+    assert anna.sync().exit_code == 0
+    assert n == 1
+    assert anna.there() == {"a": "1"}
+
+
 def test_a_name_as_long_as_may_be_is_deleted_and_what_it_held_is_kept(anna, bert):
     long = "ü" * 127
     for name in (long, f"in a folder/{long}"):

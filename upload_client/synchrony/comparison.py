@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from upload_client.core.codes import FileCode, MessageCode
 from upload_client.core.paths import check_relpath, collisions
 from upload_client.core.synchrony import Change, decide
+from upload_client.errors import UsageError
 from upload_client.synchrony.books import BOOKS, DELETED, UNKNOWN, VERSIONS, Row, moment, read, table
 from upload_client.synchrony.folder import Ignored, Skipped
 from upload_client.synchrony.memory import digest
@@ -19,7 +20,7 @@ def compare(state: SyncState) -> list[Offer]:
     """Compare both sides, and say what may be chosen.
 
     Raises:
-        UsageError: the folder, or a table, cannot be read.
+        UsageError: the folder, or a table, cannot be read; or all of the other side is gone.
         StoreError: the other side cannot be read.
     """
     memory = state.memory
@@ -41,6 +42,13 @@ def compare(state: SyncState) -> list[Offer]:
     state.deleted_data, state.deleted_etag = _book(state, DELETED, listed.books)
     state.versions = table(state.versions_data, f"{state.remote.where}/{BOOKS}/{VERSIONS}")
     state.base = memory.base(cache, state.versions_data, state.versions)
+    if not listed.books and not state.base.keys() <= state.there.keys():
+        raise UsageError(
+            f"{state.remote.where} holds no tables of a sync any more, nor files that were shared with it:"
+            " they do not pass for deleted",
+            hint="Connect the disk, or see who has emptied it. If that was meant, `upload-client sync FOLDER"
+            " --reset` has this folder begin anew, and what it holds is shared again.",
+        )
     state.is_base_new = False
     where = f"{state.remote.where}/{BOOKS}/{DELETED}"
     state.deleted = [] if state.deleted_data is None else list(read(state.deleted_data, where))

@@ -109,32 +109,30 @@ class SharedFolder:
         try:
             while folders:
                 folder = folders.pop()
-                with os.scandir(self._path(folder)) as entries:
+                with contextlib.suppress(FileNotFoundError), os.scandir(self._path(folder)) as entries:
                     for entry in entries:
-                        path = folder + from_disk(entry.name)
-                        if entry.is_dir(follow_symlinks=False):
-                            if from_disk(entry.name) != BOOKS:
-                                folders.append(path + "/")
-                        elif (
-                            entry.is_file(follow_symlinks=False)
-                            and is_data(path)
-                            and not is_left_over(entry.name)
-                        ):
-                            seen_ns = time.time_ns()
-                            status = entry.stat(follow_symlinks=False)
-                            found.files[path] = self._there(path, status, seen_ns)
+                        self._take(folder, entry, folders, found)
+            # Last: where a disk was taken away meanwhile, there are none, and nothing passes for deleted.
             if self.books.is_dir():
                 for book in self.books.glob("*.csv"):
                     seen_ns = time.time_ns()
                     there = self._there(f"{BOOKS}/{book.name}", book.stat(), seen_ns)
                     found.books[book.name] = there.etag
-        except FileNotFoundError:
-            if not self.root.exists():
-                return Listed({}, {}, [])
-            raise
         except OSError as error:
             raise UsageError(f"{self.root} cannot be read: {error.strerror or error}") from error
         return found
+
+    def _take(self, folder: str, entry: os.DirEntry[str], folders: list[str], found: Listed) -> None:
+        """Note an entry of a folder, unless somebody has just deleted it."""
+        path = folder + from_disk(entry.name)
+        if entry.is_dir(follow_symlinks=False):
+            if from_disk(entry.name) != BOOKS:
+                folders.append(path + "/")
+        elif entry.is_file(follow_symlinks=False) and is_data(path) and not is_left_over(entry.name):
+            seen_ns = time.time_ns()
+            with contextlib.suppress(FileNotFoundError):
+                status = entry.stat(follow_symlinks=False)
+                found.files[path] = self._there(path, status, seen_ns)
 
     def _compare_clocks(self) -> None:
         """Find out how late it is to the file system, from a file that is written to it."""
@@ -432,6 +430,8 @@ class SharedFolder:
         """See `Remote`."""
         if self.books.is_symlink():
             raise _leads_out(self.books)
+        if not self.books.is_dir():
+            return 0
         n = sum(1 for path in self.books.rglob("*") if path.is_file())
         shutil.rmtree(self.books, ignore_errors=False)
         return n
