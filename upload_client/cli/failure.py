@@ -192,9 +192,9 @@ class Failure:
 
     def print_traceback(self, error: BaseException) -> None:
         """For --debug: where it happened, on stderr; without the hint, which follows."""
-        told = traceback.TracebackException.from_exception(error)
-        told.__notes__ = [note for note in told.__notes__ or () if note != self.hint]
-        text = hidden("".join(told.format()))
+        report = traceback.TracebackException.from_exception(error)
+        report.__notes__ = [note for note in report.__notes__ or () if note != self.hint]
+        text = hidden("".join(report.format()))
         click.echo(for_terminal(text, lines=True), err=True, nl=False)
 
 
