@@ -6,6 +6,8 @@ import pytest
 
 from upload_client.core.attestation import Envelope, Signature, Statement, encode_envelope, encode_statement
 from upload_client.core.own_files import (
+    LEFT_OVER,
+    LOCK,
     LOOKED_AT,
     PAGE_MARK,
     PARQUET_MARK,
@@ -102,7 +104,8 @@ def test_a_log_that_is_empty_may_be_added_to_and_is_nobodys():
 
 
 def test_what_an_interrupted_run_has_left_is_known_by_its_name():
-    assert is_left_over(".upload-client_0123456789abcdef.tmp")
+    for kind in (LEFT_OVER, LOCK):
+        assert is_left_over(kind.format("0123456789abcdef"))
     for name in ("upload-client_0123456789abcdef.tmp", ".upload-client_notes.tmp", "a.tmp"):
         assert not is_left_over(name)
 

@@ -97,11 +97,13 @@ _PROFILE: Final = frozenset(
 
 LEFT_OVER: Final = ".upload-client_{}.tmp"
 """Name of a file that is being written, with 16 hexadecimal digits; a kill may leave it."""
-_LEFT_OVER = re.compile(r"\.upload-client_[0-9a-f]{16}\.tmp")
+LOCK: Final = ".upload-client_{}.lock"
+"""Name of a file that is locked by whoever writes beside it, with 16 hexadecimal digits; it stays, empty."""
+_LEFT_OVER = re.compile(r"\.upload-client_[0-9a-f]{16}\.(?:tmp|lock)")
 
 
 def is_left_over(name: str) -> bool:
-    """Whether a file is left of one whose writing was interrupted. It may be empty: its name tells."""
+    """Whether a file is left of one that was being written, or of a lock. It may be empty: its name tells."""
     return name.startswith(".") and _LEFT_OVER.fullmatch(name) is not None
 
 

@@ -274,7 +274,7 @@ class Chooser:
         if name == IGNORE_FILE:
             return "in_use", "it says what is left out"
         if is_left_over(name):
-            return "ours", "left of a file that was being written"
+            return "ours", "left of a file that was being written, or of a lock"
         if found := self._excluded(path, kept, is_folder=False):
             return found
         if self.choice.include and not self._include.matches_within(path):

@@ -10,7 +10,7 @@ import stat
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import Final, TextIO, TypeVar
 
 try:
     import fcntl
@@ -21,7 +21,10 @@ from upload_client.core.own_files import LEFT_OVER, LOOKED_AT, Kind, is_ours
 from upload_client.errors import UsageError
 from upload_client.support import failpoints
 
+T = TypeVar("T")
+
 FORCE = "Name another file, or write over it with --force."
+_FOLDER_TRIES: Final = 3  # times that a folder is made anew
 _STDOUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 
 
@@ -63,6 +66,27 @@ def claimed(path: str) -> tuple[int, os.stat_result]:
             os.close(fd)
             raise
         os.close(fd)
+
+
+def in_folder(do: Callable[[str], T], path: str) -> T:
+    """Make a file, or give one its name, and its folder anew where that is gone meanwhile.
+
+    Whoever empties a folder removes it, if nothing is in it yet.
+
+    Args:
+        do: makes it.
+        path: of the file.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    for _ in range(_FOLDER_TRIES):
+        try:
+            return do(path)
+        except FileNotFoundError:
+            with contextlib.suppress(FileNotFoundError):  # one above it is removed at this moment
+                os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120 - as elsewhere here
+    return do(path)
 
 
 def check_free(path: Path, kind: Kind | None, *, hint: str = FORCE, force: bool = False) -> None:

@@ -33,6 +33,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar
 
 from upload_client.core import checksums
@@ -48,7 +49,7 @@ from upload_client.s3.multiplexer import Job, Multiplexer
 from upload_client.s3.route import NoRoute
 from upload_client.s3.wire import Answer, GetObject, GetRange
 from upload_client.support import failpoints
-from upload_client.support.atomic import claim, claimed
+from upload_client.support.atomic import claim, claimed, in_folder
 from upload_client.support.file_names import on_disk
 from upload_client.support.flushing import Flusher, flush_one
 from upload_client.support.own_limits import connections, is_scarce
@@ -443,7 +444,7 @@ class _Fetching:
         until = time.monotonic() + _ROOM
         while True:
             try:
-                return open_file(path)
+                return in_folder(open_file, path)
             except OSError as error:
                 if not is_scarce(error) or time.monotonic() >= until:
                     raise
@@ -471,11 +472,11 @@ class _Fetching:
                 raise problem
             failpoints.reach("between:fetch:file")
             if os.name == "posix":  # as long as it is claimed: who claims it next finds another name
-                os.replace(temporary, on_disk(task.path))  # noqa: PTH105 - once a file
+                in_folder(partial(os.replace, temporary), on_disk(task.path))
         finally:
             os.close(fd)
         if os.name != "posix":
-            os.replace(temporary, on_disk(task.path))  # noqa: PTH105 - likewise
+            in_folder(partial(os.replace, temporary), on_disk(task.path))
 
     def _temporary(self, task: FetchTask, what: str = "") -> str:
         """The name of a file until it is whole: the same one in each run, for the same object."""

@@ -26,8 +26,10 @@ from upload_client.functions.data_sync import local, plan, removal, to_local, to
 from upload_client.functions.data_sync import run as sync_run
 from upload_client.functions.data_sync import sides as both_sides
 from upload_client.functions.data_sync import sync as module
+from upload_client.functions.data_sync.file_system import ListDataPathsHandler
 from upload_client.functions.data_sync.local import SyncFailed, hold_lock
 from upload_client.functions.data_sync.paths import LocalPlace, S3Place
+from upload_client.support import atomic
 from upload_client.transfer import download, partial_file
 from upload_client.transfer.bulk_requests import look_at, remove_each
 
@@ -806,6 +808,78 @@ def test_two_that_need_the_lock_wait_for_each_other(world: World, monkeypatch: p
     assert world.sync(world.uri("src/"), world.path("dst"), require_lock=True).kept == 1
 
 
+def test_the_file_that_is_locked_beside_a_destination_is_nobodys_data(world: World, context) -> None:
+    world.put("src/a", "1")
+    world.write("all/mine", "2")
+    name = "x" * 255  # as long as a name may be
+    world.sync(world.uri("src/"), world.path(f"all/{name}/"), require_lock=True)
+    (lock,) = Path(world.path("all")).glob(".*")
+    files = {f"{name}/a": "1", "mine": "2"}
+    assert world.sync(world.path("all/"), world.uri("up/")).files_transferred == 2
+    assert world.objects(world.bucket, "up/") == files
+    assert world.sync(world.path("all/"), world.path("copy/")).files_transferred == 2
+    assert world.files("copy") == files
+    listed = ListDataPathsHandler.get_handler()({"path": world.path("all/")}, context)["paths"]
+    assert not [path for path in listed if lock.name in path]
+    world.sync(world.uri("up/"), world.path("all/"), delete=True)
+    assert lock.exists()  # somebody may hold it
+
+
+@pytest.mark.parametrize("size", [3, 300_000, 600_000, 40 * 2**20])
+@pytest.mark.parametrize("place", ["beside", "elsewhere"])
+def test_a_folder_that_another_sync_removes_as_empty_is_made_anew(
+    world: World, monkeypatch: pytest.MonkeyPatch, size: int, place: str
+) -> None:
+    world.put("src/a/b/file", b"x" * size)
+    folder = Path(world.path("dst/a/b"))
+    removed = []
+    real_claim, real_replace = atomic.claimed, os.replace
+
+    def emptied() -> None:
+        if not removed and folder.is_dir() and not any(folder.iterdir()):
+            os.removedirs(folder)
+            removed.append(folder)
+
+    def claim(path: str):
+        if place == "beside":
+            emptied()
+        return real_claim(path)
+
+    def replace(here: str, there: str) -> None:
+        if place == "elsewhere":
+            emptied()
+        real_replace(here, there)
+
+    monkeypatch.setattr(atomic, "claimed", claim)
+    monkeypatch.setattr(download, "claimed", claim)
+    monkeypatch.setattr(os, "replace", replace)
+    world.write("dst/other", "stays")
+    config = {"use_custom_tmp_dir": place == "elsewhere", "custom_tmp_dir": world.path("tmp")}
+    counts = world.sync(world.uri("src/"), world.path("dst/"), delete=False, remote_to_local_config=config)
+    assert (counts.files_transferred, removed) == (1, [folder])
+    assert (folder / "file").stat().st_size == size
+
+
+@pytest.mark.parametrize("moves", [False, True])
+def test_so_is_one_into_which_files_are_copied_or_moved(
+    world: World, monkeypatch: pytest.MonkeyPatch, moves: bool
+) -> None:
+    world.write("src/a/file", "1")
+    folder = Path(world.path("dst/a"))
+    removed = []
+    real = to_local.in_folder
+
+    def in_folder(do, path):
+        if not removed:
+            removed.append(folder)
+            folder.rmdir()
+        return real(do, path)
+
+    monkeypatch.setattr(to_local, "in_folder", in_folder)
+    counts = world.sync(world.path("src/"), world.path("dst/"), retain_source_data=not moves)
+    assert (counts.files_transferred, world.files("dst"), removed) == (1, {"a/file": "1"}, [folder])
+
+
 @pytest.mark.parametrize("size", [3, 300_000, 600_000])
 def test_no_file_is_closed_twice_where_one_cannot_get_its_name(
     world: World, monkeypatch: pytest.MonkeyPatch, size: int
@@ -1010,6 +1084,7 @@ _FETCH_ALL_SIZES_WITH_FEW_FILES = """
 import resource, sys, time
 from upload_client.functions.data_sync.models import DataSyncRequest
 from upload_client.functions.data_sync.sync import run_sync
+from upload_client.support import atomic
 from upload_client.transfer import download
 real = download.flush_one
 def slowly(fd):

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from upload_client.core import checksums
-from upload_client.core.own_files import LEFT_OVER
+from upload_client.core.own_files import LEFT_OVER, LOCK
 from upload_client.core.text import for_terminal
 from upload_client.core.uploads import is_unchanged, settled_mtime
 from upload_client.errors import DeliveryError
@@ -216,7 +216,9 @@ def hold_lock(target: LocalPlace, warn: Callable[[str], object]) -> Iterator[Non
     else:
         folder, name = os.path.split(real)
         os.makedirs(folder, exist_ok=True)
-        path = os.path.join(folder, f".{name}.lock")
+        # By its name alone: other machines may have mounted the folder elsewhere.
+        digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
+        path = os.path.join(folder, LOCK.format(digest))
     lock = FileLock(path)
     try:
         try:

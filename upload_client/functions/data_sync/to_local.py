@@ -21,6 +21,7 @@ from upload_client.functions.data_sync.local import (
 )
 from upload_client.functions.data_sync.paths import LocalPlace, S3Place, place_of
 from upload_client.functions.data_sync.run import Plan, SyncRun
+from upload_client.support.atomic import in_folder
 from upload_client.transfer.download import fetch_files
 from upload_client.transfer.fetch_task import FetchTask
 
@@ -83,12 +84,16 @@ def copy_files(
         if full:
             return item, "not tried"
         here, there = local_path(source.path, item.path), local_path(target.path, item.path)
-        try:
-            os.makedirs(os.path.dirname(there), exist_ok=True)
+
+        def bring(there: str) -> Confirmed:
             if one_system and not os.path.islink(here):
                 os.replace(here, there)
-                return item, Confirmed("", "", None)
-            return item, copy_file(here, there, began_ns)
+                return Confirmed("", "", None)
+            return copy_file(here, there, began_ns)
+
+        try:
+            os.makedirs(os.path.dirname(there), exist_ok=True)
+            return item, in_folder(bring, there)
         except (OSError, UnicodeEncodeError) as error:
             why = f"{getattr(error, 'strerror', None) or error}"
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
