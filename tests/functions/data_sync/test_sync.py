@@ -383,6 +383,110 @@ def test_links_lead_to_files_and_not_into_folders(world: World) -> None:
     assert any("passed over" in line and "2" in line for line in world.warnings)
 
 
+@pytest.mark.parametrize("to", ["the same disk", "another disk", "S3"])
+def test_a_move_takes_links_along_whatever_is_moved_first(
+    world: World, monkeypatch: pytest.MonkeyPatch, to: str
+) -> None:
+    files = {f"a/{n}": f"{n}" for n in range(12)}
+    for path, content in files.items():
+        world.write(f"src/{path}", content)
+        link = Path(world.path(f"src/{'b' if int(content) % 2 else '0'}/{content}"))
+        link.parent.mkdir(exist_ok=True)
+        link.symlink_to(f"../{path}")
+        files = {**files, f"{link.parent.name}/{content}": content}
+    if to == "another disk":
+        devices = iter(range(100))
+        monkeypatch.setattr(to_local, "device_of", lambda _: next(devices))
+    target = world.uri("dst/") if to == "S3" else world.path("dst/")
+    counts = world.sync(world.path("src/"), target, retain_source_data=False)
+    assert (counts.files_transferred, counts.moved, world.warnings) == (24, 24, [])
+    assert (world.objects(world.bucket, "dst/") if to == "S3" else world.files("dst")) == files
+    assert not any(each.is_symlink() for each in Path(world.path("dst")).rglob("*"))
+    assert not Path(world.path("src")).exists()
+
+
+def test_a_move_in_which_a_link_cannot_be_copied_has_moved_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.write("src/a", "1")
+    Path(world.path("src/link")).symlink_to("a")
+
+    def full(*_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(to_local, "copy_file", full)
+    with pytest.raises(SyncFailed, match="1 of 2 files were not sent"):
+        world.sync(world.path("src/"), world.path("dst/"), retain_source_data=False)
+    assert world.files("src") == {"a": "1", "link": "1"}
+
+
+def as_nobody(program: str, folder: Path, *words: str) -> str:
+    """Run a program of Python as a user who may not read everything; what it prints."""
+    become = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.geteuid() == 0 else []
+    if become and shutil.which("setpriv") is None:
+        pytest.skip("setpriv is not installed")
+    done = subprocess.run(
+        [*become, sys.executable, "-c", program, *words],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if become and "Permission denied" in done.stderr and not done.stdout:
+        pytest.skip("nobody may not read this Python, or this folder")
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+DARK = """
+import os, sys
+from upload_client.functions.data_sync.models import DataSyncRequest
+from upload_client.functions.data_sync.sync import run_sync
+kind, goal, keep = sys.argv[1:]
+os.makedirs("src/b")
+for name in ("a", "b/c"):
+    open(f"src/{name}", "w").write(name)
+os.chmod("src/a" if kind == "file" else "src/b", 0)
+request = DataSyncRequest(
+    source_path=os.path.abspath("src") + "/", destination_path=goal, retain_source_data=keep == "keep"
+)
+try:
+    run_sync(request)
+    print("done")
+except Exception as error:
+    print(type(error).__name__, error)
+os.chmod("src/a", 0o600)
+os.chmod("src/b", 0o700)
+print(sorted(os.path.join(at, name) for at, _, names in os.walk("src") for name in names))
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="others have other permissions")
+@pytest.mark.parametrize("kind", ["file", "folder"])
+@pytest.mark.parametrize("keep", ["keep", "move"])
+def test_what_may_not_be_read_ends_a_sync_and_nothing_is_removed(
+    world: World, tmp_path: Path, kind: str, keep: str
+) -> None:
+    folder = tmp_path / "nobody"
+    folder.mkdir()
+    if os.geteuid() == 0:
+        os.chown(folder, 65534, 65534)
+        for each in (folder, *folder.parents):
+            if each != Path("/") and each.stat().st_uid == 0 and not each.stat().st_mode & 0o001:
+                each.chmod(each.stat().st_mode | 0o011)
+    said, left = as_nobody(DARK, folder, kind, world.uri("dst/"), keep).splitlines()
+    if kind == "file":
+        assert "1 of 2 files were not sent" in said
+        assert "a: may not be read: permission denied" in said
+        assert world.objects(world.bucket, "dst/") == {"b/c": "b/c"}
+    else:
+        assert said.startswith("PermissionError")
+        assert "src/b" in said
+        assert world.objects(world.bucket, "dst/") == {}  # which files there are is not known
+    assert left == "['src/a', 'src/b/c']"
+
+
 # ------------------------------------------------------------------------------------------------- hostile
 
 

@@ -84,6 +84,9 @@ def remove_source(
         try:
             status = os.stat(whole)
         except FileNotFoundError:
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.islink(whole):  # to what was moved before it; its content is at the destination
+                    os.unlink(whole)
             run.counts.moved += 1
             folders.add(os.path.dirname(whole))
             continue

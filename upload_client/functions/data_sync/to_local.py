@@ -77,6 +77,9 @@ def copy_files(
     one_system = moves and device_of(source.path) == device_of(target.path)
     if not one_system:
         check_room(target.path, sum(item.source.size for item in plan.send))
+    # Links are copied, and first: what they lead to may be renamed here as well.
+    links = [item for item in plan.send if one_system and os.path.islink(local_path(source.path, item.path))]
+    is_link = {item.path for item in links}
     began_ns = int(run.began * 1e9)
     full: list[tuple[str, str]] = []  # the files for which there was no room, and why
 
@@ -86,7 +89,7 @@ def copy_files(
         here, there = local_path(source.path, item.path), local_path(target.path, item.path)
 
         def bring(there: str) -> Confirmed:
-            if one_system and not os.path.islink(here):
+            if one_system and item.path not in is_link:
                 os.replace(here, there)
                 return Confirmed("", "", None)
             return copy_file(here, there, began_ns)
@@ -102,16 +105,17 @@ def copy_files(
 
     confirmed: dict[str, Confirmed] = {}
     failures: list[tuple[str, str]] = []
-    for item, came in in_parallel(copy, plan.send, 8):
-        if isinstance(came, str):
-            failures.append((item.path, came))
-        else:
-            run.sent(item.source.size)
-            confirmed[item.path] = came
-    if full:
-        raise run.no_room(*full[0], len(plan.send))
-    if failures:
-        raise run.failed(failures, len(plan.send))
+    for items in (links, [item for item in plan.send if item.path not in is_link]):
+        for item, came in in_parallel(copy, items, 8):
+            if isinstance(came, str):
+                failures.append((item.path, came))
+            else:
+                run.sent(item.source.size)
+                confirmed[item.path] = came
+        if full:
+            raise run.no_room(*full[0], len(plan.send))
+        if failures:
+            raise run.failed(failures, len(plan.send))
     return confirmed
 
 
