@@ -255,6 +255,23 @@ def test_a_zip_with_a_directory_of_any_size_is_not_held_in_memory():
     )
 
 
+def test_a_zip_whose_last_record_counts_other_files_than_its_directory_is_not_passed(monkeypatch):
+    """Without ZIP64 the number begins again at 0 behind 65,535, and most programs read that many."""
+    monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 2)
+    data = bytearray(zipped({"a.dat": NOISE, "b.dat": NOISE, "c.dat": NOISE}))
+    end = data.rindex(b"PK\5\6")
+    for told, in_zip64, said in (
+        (3, 3, ""),
+        (2, 3, "its directory names 3 files, the record at its end 2"),
+        (0xFFFF, 3, ""),
+        (0xFFFF, 4, "its directory names 3 files, the record at its end 4"),
+    ):
+        data[end + 10 : end + 12] = told.to_bytes(2, "little")
+        data[end - 20 - 56 + 32 : end - 20 - 56 + 40] = in_zip64.to_bytes(8, "little")
+        found = opened("x.zip", bytes(data))
+        assert found.startswith(said) if said else found == ""
+
+
 def test_a_member_of_zip_that_is_damaged_is_noticed_and_one_that_is_encrypted_not_opened():
     data = bytearray(zipped({"a.dat": NOISE}))
     data[5000] ^= 1
