@@ -260,13 +260,13 @@ def test_a_zip_whose_last_record_counts_other_files_than_its_directory_is_not_pa
     monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 2)
     data = bytearray(zipped({"a.dat": NOISE, "b.dat": NOISE, "c.dat": NOISE}))
     end = data.rindex(b"PK\5\6")
-    for told, in_zip64, said in (
+    for declared, in_zip64, said in (
         (3, 3, ""),
         (2, 3, "its directory names 3 files, the record at its end 2"),
         (0xFFFF, 3, ""),
         (0xFFFF, 4, "its directory names 3 files, the record at its end 4"),
     ):
-        data[end + 10 : end + 12] = told.to_bytes(2, "little")
+        data[end + 10 : end + 12] = declared.to_bytes(2, "little")
         data[end - 20 - 56 + 32 : end - 20 - 56 + 40] = in_zip64.to_bytes(8, "little")
         found = opened("x.zip", bytes(data))
         assert found.startswith(said) if said else found == ""

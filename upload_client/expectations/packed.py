@@ -351,17 +351,17 @@ def zip_members(file: BinaryIO, size: int, budget: Budget) -> Iterator[Member]:
     file.seek(0)
     if file.read(len(_OLE)) == _OLE:
         raise NotOpened("it is encrypted")
-    told = _check_zip_end(file, size)
+    declared = _check_zip_end(file, size)
     try:
         with zipfile.ZipFile(file) as archive:
             file.seek(0)
             if not archive.infolist() and file.read(4) == _MEMBER:  # zeros at its end say so, too
                 raise ValueError("its directory names none of the files that are in it")
             named = len(archive.infolist())
-            if named != told:  # written without ZIP64, the number begins again at 0 behind 65,535
+            if named != declared:  # written without ZIP64, the number begins again at 0 behind 65,535
                 raise ValueError(
-                    f"its directory names {named:,} files, the record at its end {told:,}, and most programs "
-                    "read that many: pack it with one that writes ZIP64"
+                    f"its directory names {named:,} files, the record at its end {declared:,}, and most "
+                    "programs read that many: pack it with one that writes ZIP64"
                 )
             # An office document (OpenDocument) or a book (EPUB): https://www.w3.org/TR/epub-33/#sec-ocf
             is_package = [info.filename for info in archive.infolist()[:1]] == ["mimetype"]
@@ -417,7 +417,7 @@ def _check_zip_end(file: BinaryIO, size: int) -> int:
     number = int.from_bytes(tail[at + 4 : at + 6], "little")
     if number not in (0, 0xFFFF):
         raise NotOpened("it is the last of several files that make one archive")
-    told = int.from_bytes(tail[at + 10 : at + 12], "little")
+    declared = int.from_bytes(tail[at + 10 : at + 12], "little")
     directory = int.from_bytes(tail[at + 12 : at + 16], "little")
     comment = int.from_bytes(tail[at + 20 : at + 22], "little")
     behind = len(tail) - at - 22 - comment
@@ -431,11 +431,11 @@ def _check_zip_end(file: BinaryIO, size: int) -> int:
     wide = tail.rfind(b"PK\6\6", 0, at)  # ZIP64, 4.3.14
     if directory == 0xFFFFFFFF and wide >= 0:
         directory = int.from_bytes(tail[wide + 40 : wide + 48], "little")
-    if told == 0xFFFF and wide >= 0:
-        told = int.from_bytes(tail[wide + 32 : wide + 40], "little")
+    if declared == 0xFFFF and wide >= 0:
+        declared = int.from_bytes(tail[wide + 32 : wide + 40], "little")
     if directory > _MAX_DIRECTORY:
         raise NotOpened(f"its directory has more than {_MAX_DIRECTORY:,} bytes")
-    return told
+    return declared
 
 
 def tar_members(stream: BinaryIO, budget: Budget) -> Iterator[Member]:
