@@ -28,6 +28,7 @@ from upload_client.functions.data_sync import sides as both_sides
 from upload_client.functions.data_sync import sync as module
 from upload_client.functions.data_sync.file_system import ListDataPathsHandler
 from upload_client.functions.data_sync.local import SyncFailed, hold_lock
+from upload_client.functions.data_sync.operations import BatchDataSyncHandler, PrepareBatchDataSyncHandler
 from upload_client.functions.data_sync.paths import LocalPlace, S3Place
 from upload_client.support import atomic
 from upload_client.transfer import download, partial_file
@@ -418,6 +419,28 @@ def test_a_move_in_which_a_link_cannot_be_copied_has_moved_nothing(
     with pytest.raises(SyncFailed, match="1 of 2 files were not sent"):
         world.sync(world.path("src/"), world.path("dst/"), retain_source_data=False)
     assert world.files("src") == {"a": "1", "link": "1"}
+
+
+def test_a_link_whose_file_another_batch_has_moved_is_an_error_and_not_a_move_that_was_made(
+    world: World, context
+) -> None:
+    world.write("src/a", "1")
+    Path(world.path("src/link")).symlink_to("a")
+    event = {
+        "source_path": world.path("src/"),
+        "destination_path": world.uri("dst/"),
+        "retain_source_data": False,
+        "batch_size_objects_limit": 1,
+    }
+    batches = PrepareBatchDataSyncHandler.get_handler()(event, context)["requests"]
+    (first, second) = sorted(batches, key=lambda batch: batch["requests"][0]["source_path"])
+    run = BatchDataSyncHandler.get_handler()
+    assert run(first, context)["result"]["files_transferred"] == 1
+    with pytest.raises(FileNotFoundError, match="src/link is a link that leads to nothing"):
+        run(second, context)
+    answer = run({**second, "allow_partial_failure": True}, context)
+    assert [each["source_path"] for each in answer["failed_requests"]] == [world.path("src/link")]
+    assert world.objects(world.bucket, "dst/") == {"a": "1"}
 
 
 def as_nobody(program: str, folder: Path, *words: str) -> str:

@@ -1,6 +1,6 @@
 """Both sides of a sync: where they are, and what is there."""
 
-# ruff: noqa: PTH112, PTH113, PTH116, PTH118
+# ruff: noqa: PTH110, PTH112, PTH113, PTH114, PTH116, PTH118
 
 from __future__ import annotations
 
@@ -35,6 +35,11 @@ def find_source(run: SyncRun) -> tuple[Place, Place, bool] | None:
             pass
         elif os.path.isfile(source.path) and not source.is_folder:
             is_file = True
+        elif os.path.islink(source.path) and not os.path.exists(source.path):
+            # It is there, and so was not moved; what it led to may have been.
+            error = FileNotFoundError(f"{source.uri} is a link that leads to nothing")
+            error.add_note("Remove the link, or bring back what it led to; then run it again.")
+            raise error
         else:
             _source_missing(run, f"{source.uri} does not exist")
             return None
