@@ -76,6 +76,15 @@ def test_no_step_finds_the_token_of_the_checkout(name):
     assert all(step["with"]["persist-credentials"] is False for step in checkouts)
 
 
+@pytest.mark.parametrize("name", sorted(WORKFLOWS))
+def test_an_action_is_named_by_a_commit_and_says_of_which_version_it_is(name):
+    """A tag can be moved to other code, which would run with what the job may do."""
+    text = (ROOT / ".github/workflows" / name).read_text("utf-8")
+    for used in re.findall(r"uses: (.+)", text):
+        if not used.startswith("pypa/gh-action-pypi-publish@release/v1 "):
+            assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", used), used
+
+
 def test_all_that_a_change_must_pass_is_one_script():
     assert any(step.get("run") == "bash .ci/run" for step in steps("tests.yml"))
 
