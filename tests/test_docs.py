@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import ast
+import builtins
+import json
 import re
 import shlex
 import shutil
 import subprocess
 import sys
+import textwrap
+import tomllib
 from pathlib import Path
 
 import click
@@ -144,6 +149,88 @@ def test_where_something_is_decided_is_a_room_that_is_there():
     named = re.findall(r"`([\w/]+(?:\.py|/))`", table)
     assert len(named) > 10
     assert [room for room in named if not (ROOT / "upload_client" / room).exists()] == []
+
+
+def blocks(page: Path, *languages: str) -> list[str]:
+    """What stands on a page in blocks of these languages, without the space before them in a list."""
+    text = page.read_text(encoding="utf-8")
+    found = re.findall(r"^( *)```(\w+)\n(.*?)^ *```$", text, re.DOTALL | re.MULTILINE)
+    return [textwrap.dedent(block) for _, language, block in found if language in languages]
+
+
+def commands(page: Path) -> list[str]:
+    """The lines that a page has typed into a shell, each as one."""
+    return [
+        line.strip()
+        for block in blocks(page, "sh", "console")
+        for line in block.replace("\\\n", " ").splitlines()
+    ]
+
+
+named = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+
+
+@named
+def test_what_a_page_installs_is_the_clone(page):
+    assert [line for line in commands(page) if re.search(r"pip install\b[^&]*upload-client", line)] == []
+
+
+@named
+def test_each_delivery_that_a_page_types_names_its_profile(page):
+    """The login is in it: without one, only `personal.toml` or the environment could have said it."""
+    asks = r"upload-client (?:(?:check|status|report|unlock) )?(?=--).*--dataset"
+    typed = [line for line in commands(page) if re.search(asks, line)]
+    assert [line for line in typed if not re.search(r"--(?:profile|sandbox)\b", line)] == []
+
+
+def names_from_nowhere(text: str) -> set[str]:
+    """The names that a program reads and never sets."""
+    read, known = set(), set(dir(builtins)) | {"__file__", "__name__"}
+    for node in ast.walk(ast.parse(text)):
+        match node:
+            case ast.Name(name, ast.Load()):
+                read.add(name)
+            case ast.Name(name) | ast.arg(name) | ast.ExceptHandler(_, str(name)) | ast.MatchAs(_, str(name)):
+                known.add(name)
+            case ast.FunctionDef() | ast.ClassDef() | ast.AsyncFunctionDef():
+                known.add(node.name)
+            case ast.Import() | ast.ImportFrom():
+                known |= {(each.asname or each.name).partition(".")[0] for each in node.names}
+    return read - known
+
+
+@named
+def test_a_program_on_a_page_has_all_names_that_it_reads(page):
+    assert names_from_nowhere("\n".join(blocks(page, "python"))) == set()
+
+
+def test_a_name_from_nowhere_is_found():
+    assert names_from_nowhere("import a.b\ndef f(x): return a, x, index") == {"index"}
+
+
+@named
+def test_what_a_page_shows_of_files_can_be_read(page):
+    for block in blocks(page, "json"):
+        json.loads(block)
+    for block in blocks(page, "toml"):
+        tomllib.loads(block)
+    for block in blocks(page, "yaml"):
+        yaml.safe_load(block)
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+@named
+def test_what_a_page_types_is_whole(page):
+    for block in blocks(page, "sh", "console"):
+        done = subprocess.run(["bash", "-n"], input=block, capture_output=True, text=True, check=False)
+        assert done.stderr == "", block
+
+
+def test_every_command_stands_on_its_page():
+    page = (ROOT / "docs/reference/cli.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^\| `upload-client (\w+)`", page, re.MULTILINE))
+    assert isinstance(deliver, click.Group)
+    assert listed == {name for name, command in deliver.commands.items() if not command.hidden}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the tutorial is typed into a POSIX shell")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import configparser
 import importlib.util
+import os
 import re
 import runpy
 import shlex
@@ -15,8 +16,10 @@ import types
 from pathlib import Path
 
 import pytest
+import yaml
 
 from upload_client.activities import Activity, EmailFailureHandler, EmailSuccessHandler, S3Client
+from upload_client.activities.schedule.document import load
 from upload_client.cli.app import main
 from upload_client.cli.schedule import schedule
 from upload_client.core.exits import ExitCode
@@ -47,6 +50,10 @@ def test_the_schedule_can_run_as_it_stands(modules, monkeypatch, tmp_path, capsy
     path = tmp_path / "schedule.yaml"
     outbox = tmp_path / "outbox"
     outbox.mkdir()
+    password = tmp_path / "bin" / "pass"  # it prints the passwords; nothing runs it here
+    password.parent.mkdir()
+    password.touch(0o700)
+    monkeypatch.setenv("PATH", str(password.parent), prepend=os.pathsep)
     path.write_text(path.read_text("utf-8").replace("/data/outbox", str(outbox)), encoding="utf-8")
     assert main(["schedule", "check", str(path)]) == 0, capsys.readouterr()
     said = capsys.readouterr().out
@@ -181,6 +188,34 @@ def test_a_task_that_is_killed_has_its_delivery_end_in_order(dag):
     task.on_kill()
     with pytest.raises(Interrupted):
         task._activity.check_stopped()
+
+
+# --- the pages ---
+
+
+@pytest.mark.parametrize("page", ["docs/how-to/nightly.md", "docs/reference/schedule.md"])
+def test_each_schedule_of_a_page_can_be_read(page, tmp_path):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    shown = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
+    assert shown
+    first = shown[0]["jobs"]
+    for content in shown:
+        # What is to be added to the first one is shown without what that has already.
+        jobs = {name: first.get(name, {}) | job for name, job in content["jobs"].items()}
+        path = tmp_path / "schedule.yaml"
+        path.write_text(yaml.safe_dump(content | {"jobs": jobs}), encoding="utf-8")
+        assert set(load(path).schedule.jobs) == set(jobs)
+
+
+def test_the_lines_of_a_crontab_name_the_program_by_its_path():
+    """The search path of cron has neither a virtual environment nor `/opt`."""
+    text = (ROOT / "docs/how-to/nightly.md").read_text(encoding="utf-8")
+    lines = re.findall(r"^(?:@reboot|(?:[\d*]+ ){5}) *(.+)$", text, re.MULTILINE)
+    assert len(lines) == 2
+    for line in lines:
+        program, group, command, *arguments = shlex.split(line.partition(" >>")[0])
+        assert (Path(program).is_absolute(), group) == (True, schedule.name)
+        schedule.commands[command].make_context("cron", arguments)
 
 
 # --- systemd ---

@@ -47,11 +47,11 @@ def test_no_page_is_empty_where_the_site_is_not_built(run, name):
 
 def test_each_command_names_a_page_that_there_is(run):
     programs = {"upload-client", "handle-lambda-request"}
-    assert set(PAGES) == programs | deliver.commands.keys()
+    assert {command for command in PAGES if " " not in command} == programs | deliver.commands.keys()
     for command, page in PAGES.items():
         if command == "handle-lambda-request":
             continue
-        words = [] if command == "upload-client" else [command]
+        words = [] if command == "upload-client" else command.split()
         assert f"`upload-client docs {page}`" in " ".join(run(*words, "--help").out.split())
         assert run("docs", page).code == 0
 

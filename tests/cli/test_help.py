@@ -166,16 +166,26 @@ def test_help_names_every_option(run, command, options):
     assert named - set(options.split()) <= extra
 
 
-COMMANDS = ([], *([name] for name in sorted(deliver.commands)))
+def _all_commands(command=deliver, words=()):
+    yield list(words)
+    for word, each in sorted(getattr(command, "commands", {}).items()):
+        yield from _all_commands(each, (*words, word))
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda words: words[0] if words else "upload-client")
+COMMANDS = list(_all_commands())
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda words: " ".join(words) or "upload-client")
 def test_each_help_fits_a_terminal_of_eighty_columns_and_names_its_options_once(run, command):
     said = run(*command, "--help").out
     assert max(map(len, said.splitlines())) <= 80
     told = re.findall(r"^  (?:-\w, )?(--[a-z-]+)", said, re.MULTILINE)
     assert len(told) == len(set(told))
     assert "--help" in told
+    assert re.findall(r"upload-$", said, re.MULTILINE) == []  # a command is copied as it stands
+    pages = re.findall(r"upload-client\s+docs\s+([a-z-]+)`", said)
+    assert len(pages) == len(set(pages)) > 0
+    assert "docs/" not in said  # an installed program has no such folder
 
 
 def test_every_exit_code_is_explained_in_help_and_on_its_page(run):

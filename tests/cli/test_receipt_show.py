@@ -46,7 +46,7 @@ def test_who_took_part_and_by_which_rules_is_shown(run, written):
         "store     a store",
         "2 runs of the client",
         "  1  first",
-        "  3  second, upload-client 0.1.0 and 1 other version",
+        "  3  second, upload-client 0.1.0, boto3 2",
         f"  1  validator1: 1 file judged for client 1, by expectations {'0' * 64}",
         "  2  validator2, shard 1: 2 files judged for client 3, by no document, upload-client 0.1.0",
         "  1 file: csv as expected of 'tables'",

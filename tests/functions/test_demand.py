@@ -235,8 +235,8 @@ def test_an_environment_has_file_systems_and_names_of_its_own(monkeypatch):
         ),
         ({"execution": changed(command=[])}, "no command"),
         ({"execution": {**EXECUTION, "execution_platform": {}}}, "aws_batch"),
-        ({"systems": {"scratch": {"access_point": "nothing"}}}, "no access point nothing"),
-        ({"systems": {"scratch": {"file_system": "nothing"}}}, "no file system nothing"),
+        ({"systems": {"scratch": {"access_point": "nothing"}}}, "no access point with the tag Name=nothing"),
+        ({"systems": {"scratch": {"file_system": "nothing"}}}, "no file system with the tag Name=nothing"),
         ({"systems": {"scratch": {"container_path": "/opt/$(x)"}}}, "container path of scratch"),
         ({"systems": {"scratch": []}}, "names no file system"),
     ],
@@ -248,5 +248,5 @@ def test_what_cannot_be_prepared_is_told(event, why):
 
 def test_a_name_that_two_access_points_have_is_told():
     make(boto3.client("efs"), "scratch", again="yes")
-    with pytest.raises(InvalidRequest, match="2, not one, access point scratch"):
+    with pytest.raises(InvalidRequest, match="2 access points, not one, with the tag Name=scratch"):
         prepare()

@@ -67,6 +67,19 @@ def test_a_function_that_a_module_has_only_imported_is_not_its_own(monkeypatch, 
             find_function(f"imports_others.{name}")
 
 
+def test_functions_that_are_there_are_named_where_another_one_was_asked_for(monkeypatch, tmp_path):
+    text = "from os import system\ndef f(event, context): ...\ndef _own(event, context): ...\n"
+    (tmp_path / "has_one.py").write_text(text)
+    (tmp_path / "has_none.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(HandlerNotAllowed) as caught:
+        find_function("has_one.Class")
+    assert caught.value.hint == "There is has_one.f."
+    with pytest.raises(HandlerNotAllowed) as caught:
+        find_function("has_none.Class")
+    assert "package.module.Class" in caught.value.hint
+
+
 def test_what_a_module_needs_and_is_not_there_is_told_as_it_is(monkeypatch, tmp_path):
     (tmp_path / "needs_more.py").write_text("import not_installed_at_all\n")
     monkeypatch.syspath_prepend(tmp_path)

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from receiver.policies import allows
 
 from upload_client.cli.app import main
 from upload_client.control.store_probe import known_profile
 from upload_client.core.layout import Layout
-from upload_client.errors import DeliveryError, UsageError
+from upload_client.errors import DeliveryError, NotReachable, UsageError
 from upload_client.receiver.accounts import Accounts
 from upload_client.receiver.process import buckets
 from upload_client.receiver.serving.configuration import read_configuration
@@ -250,12 +251,25 @@ def test_names_that_are_none_are_refused(accounts, dataset, who):
         accounts.invite(dataset, "1", who)
 
 
-def test_a_store_without_such_an_api_is_told_with_what_to_do(on):
+def test_a_store_without_such_an_api_is_told_with_what_to_do(accounts, monkeypatch):
+    def unknown(_: str) -> None:
+        raise ClientError(
+            {"Error": {"Code": "Unknown"}, "ResponseMetadata": {"HTTPStatusCode": 501}}, "ListUsers"
+        )
+
+    monkeypatch.setattr(accounts._iam, "get_paginator", unknown)
+    with pytest.raises(DeliveryError, match="the store's IAM refused") as caught:
+        list(accounts.deliveries())
+    assert not isinstance(caught.value, NotReachable)
+    assert "receiver policy" in caught.value.hint
+
+
+def test_a_store_that_does_not_answer_has_refused_nothing(on):
     text = on.read_text(encoding="utf-8")
     on.write_text(f'{text}[endpoints]\niam = "http://127.0.0.1:9"\n', encoding="utf-8")
-    with pytest.raises(DeliveryError, match="the store's IAM refused") as caught:
+    with pytest.raises(NotReachable, match="the store's IAM cannot be reached") as caught:
         list(Accounts(read_configuration(on)).deliveries())
-    assert "receiver policy" in caught.value.hint
+    assert "that it has an IAM API" in caught.value.hint
 
 
 def test_as_it_is_typed(on, user, tmp_path, capsys):

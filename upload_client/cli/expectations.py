@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from upload_client.cli.help import Command, Group, Section, examples, exit_codes
+from upload_client.cli.help import Command, Group, examples, exit_codes
 from upload_client.cli.place import (
     Chosen,
     choice_options,
@@ -26,12 +26,11 @@ from upload_client.ui.progress_line import ProgressLine
 if TYPE_CHECKING:
     from upload_client.core.problems import Problem
 
-_SEE = Section("See also", (("upload-client docs expectations", "all that may stand in the document"),))
+
+_CHECK = "upload-client expectations check data/ --expectations agreed.yaml"
 
 
-@click.group(
-    cls=Group, short_help="Say what belongs in a delivery: draft the document, try it.", sections=(_SEE,)
-)
+@click.group(cls=Group, short_help="Say what belongs in a delivery: draft the document, try it.")
 def expectations() -> None:
     """Say what belongs in a delivery: which files, how many, and what is in them.
 
@@ -43,10 +42,7 @@ def expectations() -> None:
     "infer",
     cls=Command,
     short_help="Draft the document from a good sample.",
-    sections=(
-        examples(("upload-client expectations infer sample/ -o agreed.yaml", "")),
-        _SEE,
-    ),
+    sections=(examples(("upload-client expectations infer sample/ -o agreed.yaml", "")),),
 )
 @click.argument("source", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @output_option("Where to write it.  [default: stdout]")
@@ -96,9 +92,9 @@ def infer(
     short_help="Judge a folder by the document, as the validator will.",
     sections=(
         examples(
-            ("upload-client expectations check data/ --expectations agreed.yaml", ""),
+            (_CHECK, ""),
             (
-                "upload-client expectations check data/ --expectations agreed.yaml --json | jq .problems",
+                f"{_CHECK} --json \\\n    | jq .problems",
                 "for a script",
             ),
         ),
@@ -108,7 +104,6 @@ def infer(
             ("3", "some files, or the delivery as a whole, are not as expected"),
             ("5", "nothing is wrong, but some files cannot be judged here (a library is missing)"),
         ),
-        _SEE,
     ),
 )
 @click.argument("source", type=click.Path(exists=True, file_okay=False, path_type=Path))
@@ -213,7 +208,6 @@ def check(
             ),
             ("upload-client expectations import row.schema.json --format csv", "a JSON Schema of rows"),
         ),
-        _SEE,
     ),
 )
 @click.argument("schema", type=click.Path(dir_okay=False, path_type=Path))
@@ -229,9 +223,7 @@ def check(
     type=click.Choice(("csv", "tsv", "parquet", "json", "jsonl")),
     help="The format of the files.  [default: what the schema says, or is usual for it]",
 )
-@click.option(
-    "--files", metavar="GLOB", multiple=True, help="The files that it is of; may be given repeatedly."
-)
+@click.option("--files", metavar="GLOB", multiple=True, help="The files that it is of.  [repeatable]")
 @output_option("Where to write it.  [default: stdout]")
 @force_option
 @debug_option
@@ -268,10 +260,9 @@ def import_(
     short_help="Make a schema of the document, for other programs.",
     sections=(
         examples(
-            ("upload-client expectations export agreed.yaml --to frictionless -o tableschema.json", ""),
+            ("upload-client expectations export agreed.yaml --to frictionless -o table.json", ""),
             ("upload-client expectations export agreed.yaml --to pandera --type catalogues", ""),
         ),
-        _SEE,
     ),
 )
 @click.argument("document", type=click.Path(dir_okay=False, path_type=Path))

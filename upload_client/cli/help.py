@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import click
@@ -55,8 +55,34 @@ PAGES = {
     "sync": "synchrony",
     "unlock": "lock",
     "verify": "receipt",
+    "receiver hand-over": "hand-over",
+    "receiver key": "receipt",
+    "receiver policy": "receiving",
+    "receiver probe": "receiving",
+    "receiver serve": "receiving",
+    "receiver sign": "receipt",
 }
-"""The page that goes with each command, by the first of its names."""
+"""The page that goes with each command, by the first two of its names, or the first."""
+_WHOLE = "upload\u2011client"
+"""The name of the program with a hyphen at which no line ends."""
+
+
+class _Formatter(click.HelpFormatter):
+    """Wraps lines, and no command within its name: it is copied as it stands."""
+
+    def write_text(self, text: str) -> None:
+        super().write_text(text.replace("upload-client", _WHOLE))
+
+    def write_dl(self, rows: Iterable[tuple[str, str]], *args: Any, **options: Any) -> None:  # noqa: ANN401 # click's
+        whole = [(term, text.replace("upload-client", _WHOLE)) for term, text in rows]
+        super().write_dl(whole, *args, **options)
+
+    def getvalue(self) -> str:
+        return super().getvalue().replace(_WHOLE, "upload-client")
+
+
+class _Context(click.Context):
+    formatter_class = _Formatter
 
 
 class _Manual(click.Command):
@@ -67,6 +93,8 @@ class _Manual(click.Command):
         sections: after the options.
         synopsis: what follows the command's name in the first line, where it is not click's.
     """
+
+    context_class = _Context
 
     def __init__(
         self,
@@ -141,8 +169,9 @@ class _Manual(click.Command):
                 formatter.write_paragraph()
                 formatter.write_text(ending)
         with formatter.section("Read on"):
-            names = ctx.command_path.split()
-            formatter.write_text(_READ_ON.format(page=PAGES[names[1] if len(names) > 1 else names[0]]))
+            program, *names = ctx.command_path.split()
+            page = PAGES.get(" ".join(names[:2])) or PAGES[names[0] if names else program]
+            formatter.write_text(_READ_ON.format(page=page))
 
 
 class Command(_Manual):

@@ -56,8 +56,9 @@ def receipt() -> None:
         ),
         exit_codes(
             ("0", "fetched"),
-            ("1", "the store cannot be reached, or the file not be written"),
+            ("1", "the file cannot be written"),
             ("2", "wrong usage or input"),
+            ("7", "not reachable: try again"),
             ("8", "there is no receipt: the delivery is not complete yet"),
             ("10", "login refused, or not allowed"),
         ),

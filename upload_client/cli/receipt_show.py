@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _NAMED = 10
 """Files that are shown, runs of a kind, and ways of being judged."""
+_PROGRAMS = 4  # of which a run tells its version
 _KINDS = 1000  # ways of being judged that are told apart
 _JUDGES = 100_000  # validators, likewise: of 64 at once, each for a quarter of an hour, that is half a month
 
@@ -156,7 +157,8 @@ def _of_files(seen: _Seen) -> Iterator[str]:
 
 
 def _versions(versions: Mapping[str, str]) -> str:
-    own = versions.get("upload-client")
-    more = len(versions) - (own is not None)
-    of_others = f" and {counted(more, 'other version')}" if more else ""
-    return f", upload-client {own}{of_others}" if own is not None else ""
+    """The programs that took part, with their versions, this one first; of others some."""
+    names = sorted(versions, key=lambda name: (name != "upload-client", name))
+    more = len(names) - _PROGRAMS
+    named = "".join(f", {name} {versions[name]}" for name in names[:_PROGRAMS])
+    return named + (f" and {more:,} more" if more > 0 else "")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from upload_client.cli.help import Command, Group, Section, examples, exit_codes
+from upload_client.cli.help import Command, Group, examples, exit_codes
 from upload_client.cli.place import debug_option
 from upload_client.core.text import counted, for_terminal
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 """Version of the lines of --json."""
 
-_SEE = Section("See also", (("upload-client docs schedule", "all that may stand in the file"),))
 _file = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 _json = click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout.")
 _log_file = click.option(
@@ -32,7 +31,7 @@ _log_file = click.option(
 )
 
 
-@click.group(cls=Group, short_help="Deliver by itself, when a file says so.", sections=(_SEE,))
+@click.group(cls=Group, short_help="Deliver by itself, when a file says so.")
 def schedule() -> None:
     """Deliver by itself: jobs in a YAML file, and when each is due.
 
@@ -54,7 +53,6 @@ def schedule() -> None:
             ("2", "the file is no schedule"),
             ("130", "stopped at once, by a second signal"),
         ),
-        _SEE,
     ),
 )
 @_file
@@ -100,7 +98,6 @@ def run(*, file: Path, as_json: bool, log_file: Path | None) -> int:
             ),
         ),
         exit_codes(("0, 1, 3 …", "those of the job"), ("11", "it runs already")),
-        _SEE,
     ),
 )
 @_file
@@ -127,7 +124,6 @@ def once(*, file: Path, job: str, moment: str | None, as_json: bool, log_file: P
     sections=(
         examples(("upload-client schedule show nightly.yaml", "")),
         exit_codes(("0", "told, whatever came of the runs"), ("2", "the file is no schedule")),
-        _SEE,
     ),
 )
 @_file
@@ -159,13 +155,12 @@ def show(*, file: Path, as_json: bool) -> None:
     sections=(
         examples(("upload-client schedule check nightly.yaml", "")),
         exit_codes(("0", "all jobs can run"), ("2", "something is wrong: it is named")),
-        _SEE,
     ),
 )
 @_file
 @debug_option
 def check(*, file: Path) -> int:
-    """Look at what can be known of the jobs of FILE before they are due: times, names, files, profiles.
+    """Look at what can be known of the jobs of FILE before they are due: times, names, files, programs.
 
     Nobody is asked anything, and nothing is written.
     """

@@ -32,7 +32,7 @@ WATCH_SECONDS = 5.0
             ),
             (
                 "upload-client status --dataset survey7 --delivery-id 2 --json | jq .files",
-                "for a script; `upload-client docs status` has every field",
+                "for a script; the page has every field",
             ),
         ),
         exit_codes(

@@ -471,6 +471,12 @@ def _only(found: list[dict[str, Any]], named: str | None, what: str, shown: str 
             if tags.get("Name", one.get("Name")) == named and (not base or tags.get("env_base") == base)
         ]
     if len(found) != 1:
-        many = "no" if not found else f"{len(found)}, not one,"
-        raise InvalidRequest(f"EFS has {many} {what} {for_log(named or shown, 200)}")
+        many = f"no {what}" if not found else f"{len(found)} {what}s, not one,"
+        if named is None:
+            raise InvalidRequest(f"EFS has {many} {for_log(shown, 200)}")
+        tags = f"Name={for_log(named, 200)}" + (f" and env_base={for_log(base, 200)}" if base else "")
+        raise InvalidRequest(
+            f"EFS has {many} with the tag {tags}",
+            hint="Give it that tag, or name another one, by its id, in `file_system_configurations`.",
+        )
     return found[0]

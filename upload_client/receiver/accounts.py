@@ -15,14 +15,16 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from upload_client.core.answers import Meaning
 from upload_client.core.files import TRANSFER_TYPES
 from upload_client.core.foreign import sanitized
 from upload_client.core.layout import InvalidName, check_name
 from upload_client.core.text import for_terminal
-from upload_client.errors import DeliveryError, UsageError
+from upload_client.errors import DeliveryError, NotReachable, UsageError
 from upload_client.receiver import delivery_policy
 from upload_client.receiver.serving.configuration import Configuration
 from upload_client.s3 import clients
+from upload_client.s3.trouble import trouble_of
 
 _SPELLED = {"s3:ListBucketMultipartUploads": "s3:PutObject", "s3:ListMultipartUploadParts": None}
 """Actions that SeaweedFS (4.48) does not know. For a bucket's unfinished uploads it asks for the other one,
@@ -259,6 +261,13 @@ class Accounts:
 
 
 def _refused(error: Exception) -> DeliveryError:
+    trouble = trouble_of(error)
+    if trouble is not None and not trouble.status and trouble.meaning is Meaning.NO_ANSWER:
+        return NotReachable(
+            f"the store's IAM cannot be reached: {trouble.message}",
+            hint="See that the store runs, and that it has an IAM API at `endpoint_url` (or at `iam` in"
+            " `[endpoints]`); then run the same command again.",
+        )
     return DeliveryError(
         f"the store's IAM refused: {sanitized(str(error))}",
         hint="It needs an IAM API, and keys that may make users. Else give what"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -14,6 +15,29 @@ PASSWORD_COMMAND_SECONDS = 120.0
 """It may ask somebody to touch a key."""
 
 
+def check_password_command(command: list[str] | str) -> None:
+    """Look whether the program is there, and run nothing. Of a command line of Windows nothing is known.
+
+    Raises:
+        LoginRefused: there is no such program, or it may not be run.
+    """
+    arguments, name = _arguments(command)
+    # A path is one from the home folder, in which it is run.
+    where = str(Path("~").expanduser() / name) if "/" in name else name
+    if not isinstance(arguments, str) and shutil.which(where) is None:
+        raise LoginRefused(
+            f"the password command ({name}) cannot be run: there is no such program",
+            hint="Install it, or correct `password_command`.",
+        )
+
+
+def _arguments(command: list[str] | str) -> tuple[list[str] | str, str]:
+    """Split a command into what is run, and the name of the program in it."""
+    # Windows takes a command line as it is; elsewhere it is split as a shell would, but no shell runs.
+    arguments = shlex.split(command) if isinstance(command, str) and os.name != "nt" else command
+    return arguments, arguments.split()[0] if isinstance(arguments, str) else arguments[0]
+
+
 def password_from_command(command: list[str] | str) -> str:
     """The first line that a program prints. It is run without a shell, and in the person's home folder.
 
@@ -22,9 +46,7 @@ def password_from_command(command: list[str] | str) -> str:
     Raises:
         LoginRefused: it failed, or printed nothing. What it printed is not told.
     """
-    # Windows takes a command line as it is; elsewhere it is split as a shell would, but no shell runs.
-    arguments = shlex.split(command) if isinstance(command, str) and os.name != "nt" else command
-    name = arguments.split()[0] if isinstance(arguments, str) else arguments[0]
+    arguments, name = _arguments(command)
     home = Path("~").expanduser()
     try:
         done = run_program(

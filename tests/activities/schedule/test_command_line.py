@@ -169,6 +169,44 @@ def test_check_names_what_would_fail_and_what_is_fine(written, run):
     assert "5 of 6 jobs cannot run" in out
 
 
+NOWHERE = "password_command: [not-there, x]"
+TO_MAIL = f"mail: {{host: h, starttls: true, user: u, {NOWHERE}, sender: a@b.org}}"
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (TO_MAIL, "read: {text: x}, write: {file: x}, on_failure: {mail: [a@b.org]}"),
+        ("", "read: {url: 'ftp://u@h/x', NOWHERE}, write: {file: x}"),
+        ("", "read: {text: x}, write: {ftp: {host: h, user: u, tls: true, filename: x, NOWHERE}}"),
+        ("", "read: {text: x}, write: {sftp: {host: h, user: u, filename: x, NOWHERE}}"),
+        ("", "read: {url: 'ftp://u@h/x', password_command: ./not-there}, write: {file: x}"),
+    ],
+    ids=["mail", "read", "ftp", "sftp", "a path"],
+)
+def test_check_names_a_program_of_a_password_that_is_not_there(written, run, more, words):
+    job = f"  a: {{every: 1h, {words.replace('NOWHERE', NOWHERE)}}}"
+    code, out, _ = run("check", written(job, more))
+    assert code == 2
+    assert "not-there) cannot be run: there is no such program" in out
+
+
+def test_check_looks_for_a_program_in_the_home_folder_as_a_run_does(written, run, folder, monkeypatch):
+    (folder / "home").mkdir()
+    monkeypatch.setenv("HOME", str(folder / "home"))
+    monkeypatch.setenv("USERPROFILE", str(folder / "home"))
+    program = folder / "home" / "prints"
+    program.write_text("#!/bin/sh\necho x\n")
+    jobs = "  a: {every: 1h, read: {url: 'ftp://u@h/x', password_command: [./prints]}, write: {file: x}}"
+    assert run("check", written(jobs))[0] == 2  # it may not be run
+    program.chmod(0o700)
+    assert run("check", written(jobs))[0] == 0
+
+
+def test_check_asks_for_no_program_of_mails_where_no_job_sends_one(written, run):
+    assert run("check", written(job("a", ""), TO_MAIL))[0] == 0
+
+
 def test_check_is_content_with_what_can_run_and_leaves_nothing(written, run, folder):
     code, out, _ = run("check", written(job("fine", "")))
     assert (code, "it can run" in out) == (0, True)

@@ -22,6 +22,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from upload_client.activities.mail import check_address
 from upload_client.activities.schedule.triggers import check_cron, never_runs
@@ -391,10 +392,13 @@ class Schedule(_Part):
     def _can_mail(self) -> Self:
         if self.mail is None:
             for name, job in self.jobs.items():
-                if job.on_success or job.on_failure:
-                    raise ValueError(
-                        f"the job {name!r} is told by mail, and `mail` does not say by which server"
-                    )
+                for key in ("on_success", "on_failure"):
+                    if getattr(job, key):
+                        raise PydanticCustomError(
+                            "no_mail_server",
+                            "the job '{job}' is told by mail, and `mail` does not say by which server",
+                            {"job": name, "loc": ("jobs", name, key)},
+                        )
         return self
 
     @property
@@ -469,7 +473,8 @@ def load(path: Path) -> Loaded:
 
 def _problems(error: ValidationError, root: yaml.Node) -> Iterator[str]:
     for problem in error.errors(include_url=False, include_input=False)[:SHOWN]:
-        yield f"{place(root, problem['loc'])}: {_mistake(problem)}"
+        loc = problem["loc"] or problem.get("ctx", {}).get("loc", ())  # of the whole: it says where
+        yield f"{place(root, loc)}: {_mistake(problem)}"
 
 
 def _mistake(problem: Any) -> str:  # noqa: ANN401 - pydantic's own mapping

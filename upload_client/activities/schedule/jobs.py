@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
@@ -26,10 +26,18 @@ from upload_client.core.schedule import may_help
 from upload_client.core.templates import fill
 from upload_client.core.text import for_log
 from upload_client.errors import DeliveryError, UsageError
-from upload_client.support.password_command import password_from_command
+from upload_client.support.password_command import check_password_command, password_from_command
 
 if TYPE_CHECKING:
-    from upload_client.activities.schedule.document import Command, Deliver, Loaded, Read, Write
+    from upload_client.activities.schedule.document import (
+        Command,
+        Deliver,
+        Job,
+        Loaded,
+        Read,
+        Schedule,
+        Write,
+    )
 
 _log = logging.getLogger(__name__)
 
@@ -318,6 +326,18 @@ def _profile(loaded: Loaded, name: str | None) -> str | Path | None:
 # --- before it is done ---
 
 
+def _password_commands(schedule: Schedule, job: Job) -> Iterator[Command]:
+    """The programs that print the passwords a job needs: of its mails, its source and where it goes."""
+    is_mailed = job.on_success is not None or job.on_failure is not None
+    logins = (
+        job.read,
+        None if job.write is None else job.write.ftp,
+        None if job.write is None else job.write.sftp,
+        schedule.mail if is_mailed else None,
+    )
+    return (login.password_command for login in logins if login and login.password_command)
+
+
 def check_job(loaded: Loaded, name: str, run: datetime) -> None:
     """Look at all that can be known of a job before it runs. Asks nobody anything.
 
@@ -328,6 +348,8 @@ def check_job(loaded: Loaded, name: str, run: datetime) -> None:
     from upload_client.settings import load_settings  # noqa: PLC0415 - imports pydantic
 
     job, values = loaded.schedule.jobs[name], {"job": name, "run": run}
+    for command in _password_commands(loaded.schedule, job):
+        check_password_command(command)
     if job.deliver is not None:
         load_settings(profile=_profile(loaded, job.deliver.profile))
         try:

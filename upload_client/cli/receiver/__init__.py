@@ -29,9 +29,9 @@ __all__ = ["receiver"]
     ),
 )
 def receiver() -> None:
-    """Put up the receiving end at AWS, invite providers to it, and see who may deliver what.
+    """Put up the receiving end, invite providers to it, and see who may deliver what.
 
-    docs/receiver.md goes through it from the first command to the first delivery.
+    That is at AWS. On your own storage `serve` receives: `upload-client docs receiving`.
     """
 
 

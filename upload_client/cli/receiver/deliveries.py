@@ -74,7 +74,7 @@ def hand_over(
     Each file is copied on the receipt's ETag, and has the receipt's CRC32 and size in the archive before
     anything is recorded; nothing is removed before that. It may be run again at any time: it goes on, and
     done twice it does nothing. The settings are those of --on, else of UPLOAD_CLIENT_VALIDATOR (JSON), else
-    of the receiver's stack. docs/hand-over.md goes through it.
+    of the receiver's stack.
     """
     import boto3  # noqa: PLC0415 # not for --help
 

@@ -135,7 +135,7 @@ def package(*, functions: bool, output: Path | None, force: bool, as_json: bool)
 @click.command(
     cls=Command,
     short_help="Print the IAM policy for the provider of one delivery.",
-    sections=(examples((f"upload-client receiver policy {A_DELIVERY} --on receiver.toml", "")),),
+    sections=(examples((f"upload-client receiver policy {A_DELIVERY} \\\n    --on receiver.toml", "")),),
 )
 @of_a_delivery
 @click.option("--on", metavar="FILE", type=FILE, required=True, help="The configuration of `receiver serve`.")
@@ -173,7 +173,7 @@ def policy(*, dataset: str, delivery_id: str, on: Path) -> None:
     required=True,
     type=click.Choice(["invite", "look-after", "accounts", "serve"]),
     metavar="DUTY",
-    help="invite, look-after; with --on: accounts (who invites), serve. It may be given several times.",
+    help="invite, look-after; with --on: accounts (who invites), serve.  [repeatable]",
 )
 @click.option("--on", metavar="FILE", type=FILE, help="Not at AWS: the configuration of `receiver serve`.")
 @of_a_stack
@@ -182,7 +182,7 @@ def operator_policy(
 ) -> None:
     """Print the IAM policy of whoever runs these commands and does nothing else, as JSON.
 
-    docs/receiver.md has its table: what each permission is for. Who invites makes roles, and who deploys the
+    The page has its table: what each permission is for. Who invites makes roles, and who deploys the
     template as well: see there what that means.
     """
     from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help

@@ -36,7 +36,7 @@ from upload_client.core.text import counted
 def key() -> None:
     """Make or show the key with which the receiver signs the receipts of complete deliveries.
 
-    docs/receipt.md says how providers and auditors hold a receipt against it.
+    The page says how providers and auditors hold a receipt against it.
     """
 
 

@@ -24,7 +24,7 @@ from upload_client.cli.receiver.options import (
 @click.command(
     cls=Command,
     short_help="Try what your store keeps to, and write it down for a delivery.",
-    sections=(examples((f"upload-client receiver probe {A_DELIVERY} --on receiver.toml", "")),),
+    sections=(examples((f"upload-client receiver probe {A_DELIVERY} \\\n    --on receiver.toml", "")),),
 )
 @of_a_delivery
 @click.option("--on", metavar="FILE", type=FILE, required=True, help="The configuration of `receiver serve`.")

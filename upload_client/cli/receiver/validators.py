@@ -127,7 +127,7 @@ def validate(
 def serve(*, configuration: Path) -> int:
     """Judge every delivery whose client comes, and tell how it has ended.
 
-    FILE (TOML) names the buckets, and in the table [serve] what else there is (docs/receiving.md). The
+    FILE (TOML) names the buckets, and in the table [serve] what else there is. The
     credentials are those that boto3 finds. Any number of these processes may run at once, on several
     machines. Needs the extra: pip install 'upload-client[serve]'.
     """

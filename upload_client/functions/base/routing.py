@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import os
+from types import ModuleType
 from typing import Any, cast
 
 from upload_client.core.invocations import may_run, patterns_of, split_name
@@ -17,6 +18,8 @@ FUNCTIONS_VARIABLE = "UPLOAD_CLIENT_FUNCTIONS"
 ROUTER = "upload_client.functions.handle"
 """The name of the function for all, as AWS Lambda is told it."""
 _OWN = "upload_client."
+_NAMED = 5
+"""Functions of a module that are named where another one was asked for."""
 _HOW = (
     "Name it package.module.Class; its module has to be one that Python finds, here or in the current folder."
 )
@@ -66,7 +69,19 @@ def find_function(name: str) -> LambdaFunction:
         raise HandlerNotAllowed(
             f"{shown}: there is no module {for_log(module_name, 200)}", hint=_HOW
         ) from None
-    value = getattr(module, attribute, None)
+    if (function := _function(module, attribute)) is not None:
+        return function
+    there = [name for name in vars(module) if name[0] != "_" and _function(module, name) is not None]
+    named = ", ".join(for_log(f"{module_name}.{name}", 200) for name in there[:_NAMED])
+    raise HandlerNotAllowed(
+        f"{shown} is no LambdaHandler, and no function of that module",
+        hint=f"There {'is' if len(there) == 1 else 'are'} {named}." if there else _HOW,
+    )
+
+
+def _function(module: ModuleType, name: str) -> LambdaFunction | None:
+    """Find the function that a name of a module means; None: it may not be run."""
+    value = getattr(module, name, None)
     if (
         inspect.isclass(value)
         and issubclass(value, LambdaHandler)
@@ -76,8 +91,10 @@ def find_function(name: str) -> LambdaFunction:
     if callable(value) and (
         hasattr(value, MADE_BY)
         or (
-            inspect.isfunction(value) and value.__module__ == module_name and not module_name.startswith(_OWN)
+            inspect.isfunction(value)
+            and value.__module__ == module.__name__
+            and not module.__name__.startswith(_OWN)
         )
     ):
         return cast("LambdaFunction", value)
-    raise HandlerNotAllowed(f"{shown} is no LambdaHandler, and no function of that module", hint=_HOW)
+    return None
