@@ -257,6 +257,40 @@ def test_one_that_was_damaged_since_is_no_proof_and_a_run_that_finds_all_deliver
     assert again.receipt_file.read_bytes() == delivery.control(again.receipt)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda head: replace(head, dataset="other"),
+        lambda head: replace(head, epoch=7),
+        lambda head: replace(head, landing=f"{head.landing}elsewhere/"),
+        lambda head: replace(head, index=replace(head.index, key="staging/index/00000007.csv")),
+        lambda head: replace(head, clients=()),
+        lambda head: replace(head, validators=(replace(head.validators[0], validator_id="nobody"),)),
+        lambda head: replace(head, client_log=replace(head.client_log, sha256="0" * 64)),
+    ],
+    ids=["dataset", "epoch", "landing", "index", "clients", "validators", "log"],
+)
+def test_one_whose_head_says_something_else_in_valid_form_is_no_proof_and_takes_the_place_of_none(
+    delivery: Delivery, data: Path, change
+) -> None:
+    first = delivered(delivery, data)
+    before = first.receipt_file.read_bytes()
+    reader = ReceiptReader(io.BytesIO(before).readline)
+    files = list(reader)
+    changed = b"".join(encode_receipt(change(reader.head), files))
+    s3, bucket = delivery.receiver.sandbox.client("s3"), delivery.receiver.sandbox.control_bucket
+    s3.put_object(Bucket=bucket, Key=f"{delivery.dataset}/{delivery.delivery_id}/{KEY}", Body=changed)
+    of_others = first.receipt_file.with_name(first.receipt_file.name.replace("_toy_", "_other_"))
+    of_others.write_bytes(before)
+    again = delivered(delivery, data)
+    assert again.headline.startswith("nothing to do")
+    assert receipts(delivery) == [KEY, again.receipt]
+    assert again.receipt_file.read_bytes() == delivery.control(again.receipt) != changed
+    assert first.receipt_file.read_bytes() == of_others.read_bytes() == before
+    # And that one stands.
+    assert delivered(delivery, data).receipt == again.receipt
+
+
 def test_a_receipt_without_end_does_not_fill_the_disk(tmp_path, monkeypatch) -> None:
     class Endless(io.RawIOBase):
         def read(self, n: int = -1) -> bytes:

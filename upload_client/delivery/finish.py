@@ -16,6 +16,7 @@ from upload_client.core import records
 from upload_client.core.codes import MessageCode
 from upload_client.core.exits import ExitCode
 from upload_client.core.files import STATES, State
+from upload_client.core.layout import number
 from upload_client.core.opened import not_opened
 from upload_client.core.receipt import (
     DeliveredBy,
@@ -42,6 +43,7 @@ from upload_client.errors import (
     UsageError,
 )
 from upload_client.events import Phase, Summary
+from upload_client.receipts.heads import problem_of_place, problem_of_runs, problem_of_tails
 from upload_client.receipts.store import NoReceipt, bring_receipt, deliveries, local_copy, put_receipt, runs
 from upload_client.s3.bucket import AnswerLost, StoreError
 from upload_client.s3.write_guard import checking
@@ -170,16 +172,26 @@ def _delivered_by(run: Run) -> DeliveredBy:
 def fetch_receipt(connected: ConnectedRun, key: str) -> bool:
     """Have the receipt of an earlier run here, too: it may have been lost, or written elsewhere.
 
-    False: what lies there has been damaged since, and is none.
+    False: what lies there has been damaged or changed since, and is none of this delivery.
     """
-    run = connected.run
+    run, places = connected.run, connected.places
+    control, layout = places.control, places.layout
+
+    def problem_of(head: ReceiptHead) -> str | None:
+        return (
+            problem_of_place(head, control, places.landing, layout, number(key) or 0)
+            or problem_of_runs(head, connected.history)
+            or problem_of_tails(head, control, layout)
+        )
+
     try:
         connected.receipt_file, connected.receipt_sha256 = bring_receipt(
-            connected.places.control, key, run.output_dir
+            control, key, run.output_dir, problem_of=problem_of
         )
     except OSError as error:
         _warn_of_no_file(connected, key, error)
-    except NoReceipt:
+    except NoReceipt as error:
+        _log.info("%s", error)
         return False
     except (StoreError, UsageError) as error:
         why = f"the receipt could not be fetched from the control bucket: {error}"

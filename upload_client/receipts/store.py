@@ -436,7 +436,14 @@ def last_receipt(control: Bucket, layout: Layout) -> str | None:
     return None if found is None else found[1]
 
 
-def bring_receipt(control: Bucket, key: str, target: Path, *, force: bool = False) -> tuple[Path, str]:
+def bring_receipt(
+    control: Bucket,
+    key: str,
+    target: Path,
+    *,
+    force: bool = False,
+    problem_of: Callable[[ReceiptHead], str | None] = lambda _: None,
+) -> tuple[Path, str]:
     """Bring a receipt into a file, whole or not at all.
 
     Args:
@@ -444,13 +451,14 @@ def bring_receipt(control: Bucket, key: str, target: Path, *, force: bool = Fals
         key: the receipt's.
         target: the file; or a folder, for a file of the receipt's own name.
         force: replace a file that is there although it is no receipt.
+        problem_of: says of its head why it is no receipt of this delivery.
 
     Returns:
         Its path, and its SHA-256, hex.
 
     Raises:
         StoreError: it could not be read.
-        NoReceipt: what lies there is none.
+        NoReceipt: what lies there is none, or that of another delivery.
         UsageError: without `force`, what would be replaced is none.
         OSError: it could not be written there.
     """
@@ -461,6 +469,8 @@ def bring_receipt(control: Bucket, key: str, target: Path, *, force: bool = Fals
             head = reader.head
             for _ in reader:
                 pass  # read to its end, it is whole
+        if (problem := problem_of(head)) is not None:
+            raise NoReceipt(f"{key} is no receipt that can be used: {problem}", hint=_ANOTHER)
         path = target / receipt_name(head) if target.is_dir() else target
         check_free(path, "receipt", force=force)
         before = _sha256_of_file(path)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
 from importlib.metadata import version
 from itertools import compress
 from typing import cast
@@ -22,14 +21,14 @@ from upload_client.core.attestation import MAX_ENVELOPE, BadSignature, Statement
 from upload_client.core.columns import taken
 from upload_client.core.expectations import Tally
 from upload_client.core.history import DeliveryHistory
-from upload_client.core.layout import Layout, number, segment_key
+from upload_client.core.layout import Layout, number
 from upload_client.core.receipt import BadReceipt, Delivered, Due, ReceiptHead, due
-from upload_client.core.records import MAX_SEGMENT
 from upload_client.core.text import for_log
 from upload_client.core.times import timestamp
 from upload_client.expectations.document import MAX_BYTES
+from upload_client.receipts.heads import problem_of_place, problem_of_runs, problem_of_tails
 from upload_client.receipts.signing import LibraryNeeded, PublicKey, Signed, SigningKey, check_signature, sign
-from upload_client.receipts.store import last_receipt, open_stored_receipt, runs, sha256_of
+from upload_client.receipts.store import last_receipt, open_stored_receipt, sha256_of
 from upload_client.s3.bucket import Bucket, NotFound, ObjectTooLarge, pages_of
 from upload_client.support.clock import SYSTEM, Clock
 from upload_client.validator.expected import InvalidExpectations, read_expected
@@ -200,8 +199,8 @@ def _proven(
     try:
         with open_stored_receipt(control, receipt) as reader:
             head = reader.head
-            _check_head(head, control, landing, layout, epoch)
-            _check_runs(head, history)
+            _refuse(problem_of_place(head, control, landing, layout, epoch))
+            _refuse(problem_of_runs(head, history))
             # Nearly all its lines are those that the logs would make: only others are taken apart.
             for each in reader.against(due(history.valid(), head.schema_version)):
                 some = each if isinstance(each, Due) else _judged(each, history)
@@ -220,8 +219,8 @@ def _proven(
     except BadReceipt as error:
         raise NotSigned(f"{receipt} is no receipt that can be used: {error}") from None
     _check_judges(head, history, seen)
-    _check_tails(head, control, layout)
-    _check_index(head, control, layout, history, seen)
+    _refuse(problem_of_tails(head, control, layout))
+    _check_index(head, control, history, seen)
     # What the start function has asked for before may have been another index, or nobody was asked.
     if whole is not None and (problems := whole.problems(complete=layout.transfer_type == "staging")):
         raise NotSigned(f"it is not the delivery that was agreed on: {'; '.join(problems)}")
@@ -236,34 +235,9 @@ def _expected(control: Bucket, layout: Layout) -> Tally | None:
     return None if expected is None else Tally(expected.rules)
 
 
-def _check_head(head: ReceiptHead, control: Bucket, landing: Bucket, layout: Layout, epoch: int) -> None:
-    stated = (head.dataset, head.delivery_id, head.transfer_type, head.epoch, head.landing, head.control)
-    due = (
-        layout.dataset,
-        layout.delivery_id,
-        layout.transfer_type,
-        epoch,
-        str(landing),
-        str(control),
-    )
-    if stated != due:
-        raise NotSigned("it is the receipt of another delivery, run or place")
-
-
-def _check_runs(head: ReceiptHead, history: DeliveryHistory) -> None:
-    """Nobody is named who is not in the logs, nor with other versions or rules, and no client is left out.
-
-    Those that came later are none of this receipt's.
-    """
-    clients, validators = runs(history)
-    if head.schema_version == 1:
-        clients = tuple(replace(run, versions={}) for run in clients)
-        validators = tuple(replace(run, versions={}, expectations_sha256=None) for run in validators)
-    named = {(run.shard, run.epoch) for run in head.validators}
-    if head.clients != tuple(run for run in clients if run.epoch <= head.epoch) or head.validators != tuple(
-        run for run in validators if (run.shard, run.epoch) in named
-    ):
-        raise NotSigned("the logs say otherwise which runs took part, and what they were made of")
+def _refuse(problem: str | None) -> None:
+    if problem is not None:
+        raise NotSigned(problem)
 
 
 def _check_judges(head: ReceiptHead, history: DeliveryHistory, seen: bytearray) -> None:
@@ -294,26 +268,9 @@ def _judged(each: Delivered, history: DeliveryHistory) -> Due:
     return Due((each.path,), (each.size,), (row,), ())
 
 
-def _check_tails(head: ReceiptHead, control: Bucket, layout: Layout) -> None:
-    tails = [(layout.client_log(), head.client_log)]
-    tails += [(layout.validator_log(tail.shard), tail) for tail in head.validator_logs]
-    for log, tail in tails:
-        key = segment_key(log, tail.seq)
-        try:
-            found = hashlib.sha256(control.get(key, limit=MAX_SEGMENT).body).hexdigest()
-        except (NotFound, ObjectTooLarge):
-            found = None
-        if found != tail.sha256:
-            raise NotSigned(f"{key} is not what the receipt names as the end of that log")
-
-
-def _check_index(
-    head: ReceiptHead, control: Bucket, layout: Layout, history: DeliveryHistory, seen: bytearray
-) -> None:
+def _check_index(head: ReceiptHead, control: Bucket, history: DeliveryHistory, seen: bytearray) -> None:
     """Every file of the run's own index is in the receipt, and no other."""
     n_files = 0
-    if head.index.key != layout.index(head.epoch):
-        raise NotSigned(f"it names {head.index.key} as the index, which is that of another run")
     try:
         if sha256_of(control, head.index.key) != head.index.sha256:
             raise NotSigned(f"{head.index.key} is not the index that the receipt names by its SHA-256")

@@ -1,0 +1,80 @@
+"""The head of a receipt, held against the delivery that it is kept with: place, runs, the ends of the logs.
+
+Whoever may write into the control bucket may change it, and its form says nothing of that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+from upload_client.core.history import DeliveryHistory
+from upload_client.core.layout import Layout, segment_key
+from upload_client.core.receipt import ReceiptHead
+from upload_client.core.records import MAX_SEGMENT
+from upload_client.receipts.store import runs
+from upload_client.s3.bucket import Bucket, NotFound, ObjectTooLarge
+
+
+def problem_of_place(
+    head: ReceiptHead, control: Bucket, landing: Bucket, layout: Layout, epoch: int
+) -> str | None:
+    """Say why it is no receipt of this run of this delivery; None: it is.
+
+    Args:
+        head: of the receipt.
+        control: the control bucket, at the delivery's root.
+        landing: the landing bucket, at the delivery's prefix.
+        layout: of the delivery.
+        epoch: of the run, by the receipt's key.
+    """
+    named = (head.dataset, head.delivery_id, head.transfer_type, head.epoch, head.landing, head.control)
+    due = (
+        layout.dataset,
+        layout.delivery_id,
+        layout.transfer_type,
+        epoch,
+        str(landing),
+        str(control),
+    )
+    if named != due:
+        return "it is the receipt of another delivery, run or place"
+    if head.index.key != layout.index(epoch):
+        return f"it names {head.index.key} as the index, which is that of another run"
+    return None
+
+
+def problem_of_runs(head: ReceiptHead, history: DeliveryHistory) -> str | None:
+    """Say that it names runs that the logs do not have so, or leaves a client out; None: neither.
+
+    Those that came later are none of this receipt's.
+    """
+    clients, validators = runs(history)
+    if head.schema_version == 1:
+        clients = tuple(replace(run, versions={}) for run in clients)
+        validators = tuple(replace(run, versions={}, expectations_sha256=None) for run in validators)
+    named = {(run.shard, run.epoch) for run in head.validators}
+    if head.clients != tuple(run for run in clients if run.epoch <= head.epoch) or head.validators != tuple(
+        run for run in validators if (run.shard, run.epoch) in named
+    ):
+        return "the logs say otherwise which runs took part, and what they were made of"
+    return None
+
+
+def problem_of_tails(head: ReceiptHead, control: Bucket, layout: Layout) -> str | None:
+    """Name a log that does not end, up to the receipt, as it says; None: all do. One request for each log.
+
+    Raises:
+        StoreError: a log could not be read.
+    """
+    tails = [(layout.client_log(), head.client_log)]
+    tails += [(layout.validator_log(tail.shard), tail) for tail in head.validator_logs]
+    for log, tail in tails:
+        key = segment_key(log, tail.seq)
+        try:
+            found = hashlib.sha256(control.get(key, limit=MAX_SEGMENT).body).hexdigest()
+        except (NotFound, ObjectTooLarge):
+            found = None
+        if found != tail.sha256:
+            return f"{key} is not what the receipt names as the end of that log"
+    return None
