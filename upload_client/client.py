@@ -9,6 +9,7 @@ writer and the reader of the logs have threads of their own, and are spoken to t
 from __future__ import annotations
 
 import contextlib
+import operator
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
@@ -140,10 +141,16 @@ class UploadClient(DeliveryView):
                 check_name(own_agent_id, "own_agent_id")
         except ValueError as error:
             raise UsageError(str(error)) from None
-        if isinstance(n_threads, int) and n_threads < 1:
-            raise UsageError(f"n_threads is {n_threads}: at least 1 is needed")
-        if max_retries is not None and max_retries < 0:
-            raise UsageError(f"max_retries is {max_retries}: it cannot be negative")
+        if n_threads is not None and n_threads != "auto":
+            n_threads = _whole("n_threads", n_threads, 1)
+        if max_retries is not None:
+            max_retries = _whole("max_retries", max_retries, 0)
+        n_batches = _whole("n_batches", n_batches, 1)
+        if settings is not None and not isinstance(settings, Settings):
+            raise UsageError(
+                f"the settings are of the type {type(settings).__name__}",
+                hint="Make them with upload_client.load_settings().",
+            )
         if not Path(output_dir or ".").is_dir():
             raise UsageError(
                 f"the output_dir {output_dir} is no folder",
@@ -483,3 +490,18 @@ class UploadClient(DeliveryView):
         except BaseException as error:
             self._end(cut_short(error), crashed=False)
             raise
+
+
+def _whole(name: str, number: object, least: int) -> int:
+    """A whole number of at least so many, whatever kind it is of: NumPy has others.
+
+    Raises:
+        UsageError: it is none.
+    """
+    try:
+        found = operator.index(number)  # type: ignore[arg-type] # that is what is asked
+    except TypeError:
+        raise UsageError(f"{name} is {number!r}: it is a whole number, {least} or more") from None
+    if found < least:
+        raise UsageError(f"{name} is {found}: it is {least} or more")
+    return found

@@ -11,6 +11,7 @@ from delivery.conftest import Delivery, content
 from waiting import until
 
 from upload_client import Bucket, NothingToDoError, UploadClient
+from upload_client.errors import UsageError
 from upload_client.index import scan
 
 
@@ -219,3 +220,28 @@ def test_a_checkpoint_saves_the_next_run_the_reading_of_the_logs(
     with client_of(delivery, data, scan(data)) as once_more:
         assert once_more.run().files_sent == 0
     assert once_more.outcome.exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("argument", "said"),
+    [
+        ({"n_threads": 0}, "n_threads is 0: it is 1 or more"),
+        ({"n_threads": 2.5}, "n_threads is 2.5: it is a whole number, 1 or more"),
+        ({"n_threads": "many"}, "n_threads is 'many': it is a whole number, 1 or more"),
+        ({"max_retries": -1}, "max_retries is -1: it is 0 or more"),
+        ({"max_retries": "2"}, "max_retries is '2': it is a whole number, 0 or more"),
+        ({"n_batches": 0}, "n_batches is 0: it is 1 or more"),
+        ({"settings": {"threads": 3}}, "the settings are of the type dict"),
+    ],
+)
+def test_an_argument_that_cannot_be_meant_is_refused_where_it_is_given(tmp_path, argument, said):
+    with pytest.raises(UsageError) as refused:
+        UploadClient(dataset="toy", delivery_id="d1", transfer_type="staging", source=tmp_path, **argument)
+    assert str(refused.value) == said
+    assert refused.value.hint
+
+
+@pytest.mark.parametrize("given", ["auto", None, pd.Series([4])[0]])
+def test_threads_may_be_of_any_kind_of_whole_number(tmp_path, given):
+    (tmp_path / "a").write_text("x")
+    UploadClient(dataset="toy", delivery_id="d1", transfer_type="staging", source=tmp_path, n_threads=given)
