@@ -226,6 +226,16 @@ def test_what_a_page_types_is_whole(page):
         assert done.stderr == "", block
 
 
+def test_the_options_are_shown_on_the_page_as_in_the_help():
+    """In a table mkdocs-click shows what click has for no default (`Sentinel.UNSET`), and names of our code."""
+    docs = pytest.importorskip("mkdocs_click._docs")
+    page = (ROOT / "docs/reference/cli.md").read_text(encoding="utf-8")
+    (style,) = set(re.findall(r":style: (\w+)", page))
+    shown = "\n".join(docs.make_command_docs("upload-client", deliver, style=style))
+    assert "--threads N|auto" in shown
+    assert re.findall(r"Sentinel|UNSET|_threads", shown) == []
+
+
 def test_every_command_stands_on_its_page():
     page = (ROOT / "docs/reference/cli.md").read_text(encoding="utf-8")
     listed = set(re.findall(r"^\| `upload-client (\w+)`", page, re.MULTILINE))
