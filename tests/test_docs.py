@@ -227,7 +227,7 @@ def test_what_a_page_types_is_whole(page):
 
 
 def test_the_options_are_shown_on_the_page_as_in_the_help():
-    """In a table mkdocs-click shows what click has for no default (`Sentinel.UNSET`), and names of our code."""
+    """A table would show what click has for no default (`Sentinel.UNSET`), and names of our functions."""
     docs = pytest.importorskip("mkdocs_click._docs")
     page = (ROOT / "docs/reference/cli.md").read_text(encoding="utf-8")
     (style,) = set(re.findall(r":style: (\w+)", page))
