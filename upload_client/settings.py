@@ -292,7 +292,7 @@ class Settings(BaseModel):
     part_size: Annotated[ByteSize, AfterValidator(_part_size)] | None = None
     """Bytes of a part of a multipart upload; by default it follows from the file's size."""
     multipart_threshold: Annotated[ByteSize, AfterValidator(_part_size)] = ByteSize(16 * MIB)
-    """Files of this size and above go up in parts."""
+    """Larger files go up in parts."""
 
     @property
     def needs_parameter(self) -> bool:

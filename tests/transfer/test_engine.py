@@ -153,6 +153,15 @@ def test_the_checking_store_holds_the_crc32_of_the_whole(checking_bucket, tmp_pa
     assert checking_bucket.head("large.bin").crc32 == crc32_of(path.read_bytes())
 
 
+@pytest.mark.parametrize(("size", "requests"), [(16 * MIB, 1), (16 * MIB + 1, 4)])
+def test_a_file_that_would_be_a_single_part_goes_in_one_request(moto_bucket, tmp_path, size, requests):
+    path = tmp_path / "a"
+    path.write_bytes(bytes(size))
+    (outcome,), wire = transfer(tmp_path, moto_bucket, task(path))
+    assert outcome.ok
+    assert len(wire.asked) == requests
+
+
 def test_the_parts_of_one_file_are_spread_over_all_workers(moto_bucket, tmp_path):
     path = tmp_path / "large.bin"
     path.write_bytes(noise(20 * MIB))
@@ -286,7 +295,7 @@ def test_a_source_that_changes_between_its_parts_is_never_completed(bucket, tmp_
 
 def test_a_source_that_changes_after_its_last_part_is_never_completed(bucket, tmp_path):
     path = tmp_path / "a"
-    path.write_bytes(noise(5 * MIB))
+    path.write_bytes(noise(5 * MIB + 1))
 
     def act(request, perform):
         answer = perform(request)

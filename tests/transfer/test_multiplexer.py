@@ -110,6 +110,24 @@ class Store:
             ), fault != "close"
 
 
+class Meeting(Store):
+    """Answers as soon as so many requests are there at once, and counts how many there ever were."""
+
+    def __init__(self, n):
+        self.there = self.most = 0
+        self.together = threading.Barrier(n)
+        super().__init__()
+
+    def answer(self, method, key, headers, body):
+        with self.lock:
+            self.there += 1
+            self.most = max(self.most, self.there)
+        self.together.wait(30)
+        with self.lock:
+            self.there -= 1
+        return super().answer(method, key, headers, body)
+
+
 def etag(data):
     return md5(data).hexdigest().encode()
 
@@ -166,6 +184,24 @@ def test_a_crowd_of_small_files_takes_one_request_each(files, client_of, n_threa
     store = Store()
     check(store, deliver(store, root, tasks, client_of, n_threads=n_threads), root)
     assert store.puts == len(tasks)
+
+
+@pytest.mark.parametrize(
+    ("size", "small_for_one", "n"), [(100, 1, 3), (100, 4, 12), (300_000, 4, 3)], ids=str
+)
+def test_several_small_files_may_be_under_way_in_place_of_one_request(
+    tmp_path, client_of, size, small_for_one, n
+):
+    tasks = []
+    for row in range(4 * n):
+        path = tmp_path / str(row)
+        path.write_bytes(bytes(size))
+        tasks.append(TransferTask(row, path.name, str(path), path.name, size=size))
+    store = Meeting(n)
+    check(
+        store, deliver(store, tmp_path, tasks, client_of, n_threads=3, small_for_one=small_for_one), tmp_path
+    )
+    assert store.most == n
 
 
 @pytest.mark.parametrize("fault", ["lost", "cut", "slow", "broken", "other", "close"])

@@ -262,7 +262,7 @@ def _open_link(path: str, inside: str, error: OSError) -> int:
 def _check(inside: str, fd: int, path: str, status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise FileRefused(_kind(status.st_mode), FileCode.NOT_A_FILE)
-    if not _holds(inside, fd, path, status):
+    if inside and not _holds(inside, fd, path, status):
         raise FileRefused("lies outside the source: a symlink leads out of it", FileCode.OUTSIDE_SOURCE)
 
 

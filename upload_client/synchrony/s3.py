@@ -225,7 +225,7 @@ class S3Remote:
     def send(self, files: Sequence[Send], root: Path) -> Iterator[Done]:
         """See `Remote`: by the data plane, each on the ETag that it is to replace."""
         unfinished: dict[str, list[str]] = {}
-        if any(file.size >= DEFAULT_THRESHOLD for file in files):
+        if any(file.size > DEFAULT_THRESHOLD for file in files):
             with contextlib.suppress(StoreError):  # not every role may ask; then all parts are sent anew
                 for one in unfinished_uploads(self.bucket):
                     unfinished.setdefault(one.key, []).append(one.upload_id)

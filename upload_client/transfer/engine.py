@@ -57,7 +57,8 @@ _log = logging.getLogger(__name__)
 
 MIB = 1024**2
 
-DEFAULT_THRESHOLD = 16 * MIB
+DEFAULT_THRESHOLD = DEFAULT_PART
+"""Bytes of one part: what would be a single part goes in one request, where three were needed."""
 _RESTARTS = 3
 _CLOSING = 0.5  # seconds for all threads together to end
 _MOST_WORKERS = 32  # where nobody has said how many
@@ -94,8 +95,11 @@ class TransferEngine:
         destination: Where they go. Its client is used as it is: it should keep `n_threads` connections
             and wait for answers as long as a copy of 5 GiB may take.
         n_threads: Requests under way at once, as far as this process may have open files; "auto": found out.
+        small_for_one: Small files that may be under way in place of each of these. One thread carries them
+            all, so that more cost no memory to speak of, and both it and the store deal with more at a time.
+            Of no effect with "auto", which finds out how many they are.
         engine: Whose connections carry the content of files; see `Engine`.
-        multipart_threshold: Bytes from which a file goes up in parts.
+        multipart_threshold: Bytes above which a file goes up in parts.
         part_size: Bytes of each part; None: by the file's size.
         may_write: Asked before each request that changes something; while it says no, none is made.
         options: Arguments of boto3 for the objects made (``StorageClass``, ``Tagging``, …).
@@ -120,6 +124,7 @@ class TransferEngine:
         destination: Bucket,
         *,
         n_threads: int | Literal["auto"] = "auto",
+        small_for_one: int = 1,
         engine: Engine = "auto",
         multipart_threshold: int = DEFAULT_THRESHOLD,
         part_size: int | None = None,
@@ -143,6 +148,7 @@ class TransferEngine:
         most = connections(MOST)
         self._pace = Concurrency(None if n_threads == "auto" else min(n_threads, most), most)
         self._most_workers = _MOST_WORKERS if n_threads == "auto" else n_threads
+        self._small_for_one = 1 if n_threads == "auto" else max(1, min(small_for_one, most // n_threads))
         self._rate = None if max_rate is None else RateLimit(max_rate)
 
         self._part_memory = part_size or DEFAULT_PART
@@ -413,7 +419,9 @@ class TransferEngine:
         return found
 
     def _under_way(self) -> int:
-        return self._flying + (0 if self._multiplexer is None else self._multiplexer.flying)
+        if self._multiplexer is None:
+            return self._flying
+        return self._flying + -(-self._multiplexer.flying // self._small_for_one)
 
     def _early(self) -> bool:
         """Whether to begin the next large file already, so that parts are at hand when this one's run out."""
@@ -445,7 +453,7 @@ class TransferEngine:
         if not self._bulk:
             return self._take_part()
         size = -self._bulk[0][0]
-        parted = size >= self._steps.threshold
+        parted = size > self._steps.threshold
         size = 0 if parted else self._steps.held(size)
         if not self._fits(size):
             return None
@@ -566,10 +574,10 @@ class TransferEngine:
         if self._rate is not None and self._rate.wait(self._clock.monotonic()) > 0:
             return 0
         limit = self._pace.limit
+        most = limit - self._flying
         if self._bulk or self._active:
-            # While there is bulk as well, three quarters are for it.
-            return min(limit - self._flying, max(1, limit // 4)) - multiplexer.flying
-        return limit - self._flying - multiplexer.flying
+            most = min(most, max(1, limit // 4))  # while there is bulk as well, three quarters are for it
+        return most * self._small_for_one - multiplexer.flying
 
     def take_small(self, most: int) -> list[Job]:
         """The next small files."""

@@ -41,7 +41,7 @@ class FileSteps:
     Args:
         source: Where files come from.
         wire: What will carry the requests.
-        threshold: Bytes from which a file goes up in parts.
+        threshold: Bytes above which a file goes up in parts.
         part_size: Bytes of each part; None: by the file's size.
         no_parts: Why files go in one request each; empty: large ones go in parts.
         md5: Have the store verify the MD5 of what arrives.
@@ -67,8 +67,8 @@ class FileSteps:
     ) -> None:
         self._source = source
         self._wire = wire
-        self.threshold = MULTIPART_COPY_LIMIT + 1 if no_parts else threshold
-        """Bytes from which a file goes up in parts."""
+        self.threshold = MULTIPART_COPY_LIMIT if no_parts else threshold
+        """Bytes above which a file goes up in parts."""
         self._part_size = part_size
         self._no_parts = no_parts
         self._md5 = md5
@@ -115,7 +115,7 @@ class FileSteps:
                 )
             if size > max(task.size or 0, SMALL - 1):
                 raise Larger(size)
-            if size < self.threshold:
+            if size <= self.threshold:
                 send = partial(send_whole, task, file, md5=self._md5, read_back=self._read_back)
                 if size < SMALL:
                     return (yield from send())

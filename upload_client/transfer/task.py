@@ -32,6 +32,7 @@ class TransferOptions(TypedDict, total=False):
     """Options of a `TransferEngine` that any machine can be told; its docstring says what each means."""
 
     n_threads: int | Literal["auto"]
+    small_for_one: int
     engine: Engine
     multipart_threshold: int
     part_size: int | None

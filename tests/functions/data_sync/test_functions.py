@@ -8,14 +8,17 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from upload_client.errors import DeliveryError, UsageError
 from upload_client.functions import data_sync
-from upload_client.functions.data_sync import get_s3_scratch_key, operations
+from upload_client.functions.data_sync import get_s3_scratch_key, operations, to_local, to_s3
 from upload_client.functions.data_sync.paths import efs_mounts, place_of
 from upload_client.functions.errors import InvalidRequest, Unanswerable
+from upload_client.transfer import send_files
+from upload_client.transfer.download import fetch_files
 
 from .conftest import World
 
@@ -187,6 +190,31 @@ def test_null_means_what_a_missing_field_means(world: World) -> None:
     with pytest.raises(InvalidRequest, match="source_path"):
         ask("DataSyncHandler", {**event, "source_path": None})
     assert ask("OutdatedDataPathScannerHandler", {"path": world.path("src/"), "current_time": None})
+
+
+@pytest.mark.parametrize(("asked", "n", "small"), [(None, 25, 100), (1, 1, 1), (25, 25, 25), (300, 300, 300)])
+def test_no_more_requests_are_under_way_than_were_asked_for(
+    world: World, monkeypatch: pytest.MonkeyPatch, asked: int | None, n: int, small: int
+) -> None:
+    sent: dict[str, int] = {}
+    fetched: dict[str, int] = {}
+
+    def sending(*args: Any, **options: Any) -> Any:
+        sent.update(options)
+        return send_files(*args, **options)
+
+    def fetching(*args: Any, **options: Any) -> Any:
+        fetched.update(options)
+        return fetch_files(*args, **options)
+
+    monkeypatch.setattr(to_s3, "send_files", sending)
+    monkeypatch.setattr(to_local, "fetch_files", fetching)
+    world.write("src/a", "1")
+    limit = {"max_concurrency": asked}
+    ask("DataSyncHandler", {"source_path": world.path("src/"), "destination_path": world.uri("x/"), **limit})
+    ask("DataSyncHandler", {"source_path": world.uri("x/"), "destination_path": world.path("dst/"), **limit})
+    assert (sent["n_threads"], sent["n_threads"] * sent["small_for_one"]) == (n, small)
+    assert fetched["n_threads"] == small
 
 
 @pytest.mark.parametrize("name", ["DataSyncHandler", "ListDataPathsHandler"])

@@ -164,7 +164,7 @@ class DataSyncRequest(_Model):
         source_path_prefix: what is cut off the front of source keys, in place of the source path.
         filter_config: which files; None: all.
         filter_root: what patterns are relative to; None: the source.
-        max_concurrency: requests under way at once.
+        max_concurrency: requests under way at once; None: 25, and 100 where they are of small files.
         retain_source_data: False: the source is deleted once its copy is confirmed.
         delete: remove at the destination what the (filtered) source does not have; of no effect in a move.
         require_lock: hold a lock on a local destination meanwhile.
@@ -182,7 +182,7 @@ class DataSyncRequest(_Model):
     source_path_prefix: str | None = None
     filter_config: DataSyncFilterConfig | None = None
     filter_root: str | None = None
-    max_concurrency: int = Field(default=25, ge=1, le=1024)
+    max_concurrency: int | None = Field(default=None, ge=1, le=1024)
     retain_source_data: bool = True
     delete: bool = True
     require_lock: bool = False

@@ -21,6 +21,9 @@ from upload_client.support.file_names import on_disk
 FEW: Final = 5
 """Files that are named in a message; the others are counted."""
 
+_AT_ONCE: Final = 25
+_SMALL_FOR_ONE: Final = 4
+
 
 @dataclass
 class Counts:
@@ -114,6 +117,16 @@ class SyncRun:
             error.add_note(hint)
             raise error
         self.warn(for_terminal(text))
+
+    @property
+    def n_threads(self) -> int:
+        """Requests under way at once."""
+        return self.request.max_concurrency or _AT_ONCE
+
+    @property
+    def small_for_one(self) -> int:
+        """Small files that may be under way in place of each: of one number that was asked for, no more."""
+        return 1 if self.request.max_concurrency else _SMALL_FOR_ONE
 
     @property
     def moves(self) -> bool:

@@ -54,7 +54,8 @@ def fetch(run: SyncRun, source: S3Place, target: LocalPlace, plan: Plan) -> dict
         for row, item in enumerate(plan.send)
     )
     failures: list[tuple[str, str]] = []
-    fetching = fetch_files(tasks, source.open(), n_threads=run.request.max_concurrency, not_before=run.began)
+    n_threads = run.n_threads * run.small_for_one  # larger ones are fewer in any case
+    fetching = fetch_files(tasks, source.open(), n_threads=n_threads, not_before=run.began)
     for outcome in fetching:
         if outcome.ok:
             run.sent(outcome.size)

@@ -127,7 +127,8 @@ def _send(
             tasks,
             root,
             destination,
-            n_threads=run.request.max_concurrency,
+            n_threads=run.n_threads,
+            small_for_one=run.small_for_one,
             md5_proves=not keeps,
             unsigned_payload=isinstance(run.target, S3Place)
             and run.target.access is not None
@@ -180,7 +181,7 @@ def _send_through(
         " without their metadata and tags"
     )
     failures: list[tuple[str, str]] = []
-    n_threads = run.request.max_concurrency
+    n_threads = run.n_threads * run.small_for_one
     with tempfile.TemporaryDirectory(prefix="upload-client-sync-") as folder:
         for wave in _waves(left):
             check_room(folder, sum(item.source.size for item in wave))
@@ -223,7 +224,7 @@ def _waves(items: Sequence[Item]) -> Iterator[list[Item]]:
 def _unfinished(destination: Bucket, items: Sequence[Item]) -> dict[str, tuple[str, ...]]:
     """Uploads that a killed sync has left, to go on with."""
     found: dict[str, tuple[str, ...]] = {}
-    if any(item.source.size >= DEFAULT_THRESHOLD for item in items):
+    if any(item.source.size > DEFAULT_THRESHOLD for item in items):
         with contextlib.suppress(StoreError):  # not every role may ask; then all parts are sent anew
             for one in unfinished_uploads(destination):
                 found[one.key] = (*found.get(one.key, ()), one.upload_id)
