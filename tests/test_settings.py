@@ -55,6 +55,13 @@ def test_with_nothing_said_the_defaults_hold():
     assert settings.multipart_threshold == 16 * 1024**2
 
 
+def test_no_more_small_files_are_under_way_than_a_number_that_was_asked_for():
+    assert load_settings(environ={}).small_for_one == 8
+    for told in ({"flags": {"threads": 8}, "environ": {}}, {"environ": {"UPLOAD_CLIENT_THREADS": "auto"}}):
+        assert load_settings(**told).small_for_one == 1
+    assert Settings().model_copy(update={"threads": 8}).small_for_one == 1
+
+
 def test_it_can_be_told_which_setting_is_taken_from_where(tmp_path):
     path = profile(tmp_path, "threads = 2\nregion = 'eu-central-1'\nmax_invalid = 2\n")
     environ = {"UPLOAD_CLIENT_THREADS": "3", "AWS_REGION": "eu-west-1"}

@@ -71,6 +71,7 @@ MIB = 1024**2
 GIB = 1024**3
 _MAX_PROFILE = MIB
 _MAX_NAME = 100
+_SMALL_FOR_ONE = 8
 
 ENVIRONMENT_PREFIX = "UPLOAD_CLIENT_"
 _TOML = 'Write one setting a line, texts in quotes: region = "eu-central-1".'
@@ -269,7 +270,7 @@ class Settings(BaseModel):
     """URLs of single services, by boto3's name (``s3``, ``cognito-idp``, …); before ``endpoint_url``."""
 
     threads: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = 8
-    """Requests under way at once; ``auto``: as many as bring more."""
+    """Requests under way at once; ``auto``: as many as bring more. Without it, of small files 64."""
     max_rate: Annotated[ByteSize, BeforeValidator(_per_second), Field(ge=1024)] | None = None
     """Bytes a second, over all connections together: ``50MB/s``, ``"8 MiB"``; None: no cap."""
     engine: Literal["auto", "lean", "boto3"] = "auto"
@@ -293,6 +294,11 @@ class Settings(BaseModel):
     """Bytes of a part of a multipart upload; by default it follows from the file's size."""
     multipart_threshold: Annotated[ByteSize, AfterValidator(_part_size)] = ByteSize(16 * MIB)
     """Larger files go up in parts."""
+
+    @property
+    def small_for_one(self) -> int:
+        """Small files under way in place of each of `threads`: of a number that was asked for, no more."""
+        return 1 if "threads" in self.model_fields_set else _SMALL_FOR_ONE
 
     @property
     def needs_parameter(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -13,6 +14,7 @@ from waiting import until
 from upload_client import Bucket, NothingToDoError, UploadClient
 from upload_client.errors import UsageError
 from upload_client.index import scan
+from upload_client.transfer import TransferEngine
 
 
 def client_of(delivery: Delivery, source, index: pd.DataFrame, **options) -> UploadClient:
@@ -50,6 +52,27 @@ def test_step_by_step_a_program_sends_each_file_itself(delivery: Delivery, data:
     assert client.validation_complete
     assert {file.state for file in client.files} == {"valid"}
     assert len(list(delivery.receiver.output.glob("*.csv"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "threads", "n", "small"),
+    [(None, None, 8, 64), (None, 8, 8, 8), (3, None, 3, 3)],
+    ids=["nothing", "a setting", "by the program"],
+)
+def test_more_small_files_are_under_way_only_where_no_number_was_asked_for(
+    delivery: Delivery, data: Path, monkeypatch: pytest.MonkeyPatch, asked, threads, n: int, small: int
+) -> None:
+    made: list[tuple[int, int]] = []
+
+    def making(*args: Any, **options: Any) -> TransferEngine:
+        made.append((options["n_threads"], options["small_for_one"]))
+        return TransferEngine(*args, **options)
+
+    monkeypatch.setattr("upload_client.delivery.startup.TransferEngine", making)
+    settings = delivery.settings.model_copy(update={} if threads is None else {"threads": threads})
+    with client_of(delivery, data, scan(data), n_threads=asked, settings=settings) as client:
+        assert client.run().exit_code == 0
+    assert [(each, each * some) for each, some in made] == [(n, small)]
 
 
 def test_a_file_of_another_size_than_the_index_says_is_not_delivered(delivery: Delivery, data: Path) -> None:

@@ -177,6 +177,11 @@ class Run:
         return self.settings.threads if self.order.n_threads is None else self.order.n_threads
 
     @property
+    def small_for_one(self) -> int:
+        """Small files under way in place of each of these."""
+        return self.settings.small_for_one if self.order.n_threads is None else 1
+
+    @property
     def seconds(self) -> float:
         """How long it has taken so far."""
         return self.clock.monotonic() - self.began

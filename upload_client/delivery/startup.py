@@ -542,6 +542,7 @@ def _engine(connected: ConnectedRun) -> TransferEngine | ExecutorEngine:
     )
     if order.executor is None:
         may_write = lambda: lock.may_write  # noqa: E731 - asked for each request: no attribute of `connected`
+        options["small_for_one"] = run.small_for_one  # else each of many machines would have as many
         return TransferEngine(connected.root, places.landing, may_write=may_write, clock=run.clock, **options)
     return ExecutorEngine(
         order.executor,

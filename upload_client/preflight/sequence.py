@@ -254,9 +254,8 @@ def _time(run: Run) -> Steps[None]:
     if cap is not None and cap < rate:
         rate, how = float(cap), "as fast as --max-rate allows"
     n_files, n_bytes = len(data.paths), sum(data.sizes)
-    estimate = rules.estimate(
-        n_files, n_bytes, rate=rate, latency=measured.latency, n_threads=measured.n_threads
-    )
+    at_once = measured.n_threads * run.order.settings.small_for_one  # of those whose number decides
+    estimate = rules.estimate(n_files, n_bytes, rate=rate, latency=measured.latency, n_threads=at_once)
     limit = f"at {figures.size(rate)}/s" if estimate.by == "bytes" else "by the number of files"
     what = f"{figures.files(n_files)}, {figures.size(n_bytes)}"
     yield Finding(
