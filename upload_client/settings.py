@@ -498,7 +498,8 @@ def require(settings: Settings, *names: str) -> None:
         variables = " ".join(ENVIRONMENT_PREFIX + name.upper() for name in missing)
         raise SettingsError(
             f"not set: {', '.join(missing)}",
-            hint="The receiver gives you a small TOML file, a profile, that sets this: name it by --profile."
+            hint="The receiver gives you a small TOML file, a profile, that sets this: name it by --profile,"
+            " or in UPLOAD_CLIENT_PROFILE."
             f" (Or set it in the environment: {variables})",
         )
 

@@ -265,7 +265,10 @@ class Run:
                 directory=self.output_dir,
             )
         except OSError as error:
-            why = f"the state could not be written to {self.output_dir}: {error.strerror}"
+            why = (
+                f"the state could not be written to {self.output_dir}: {error.strerror}; mend that, or name"
+                " another folder, and run it again: it is written then"
+            )
             self.message(why, "error", MessageCode.STATE_NOT_WRITTEN)
             return None
 
