@@ -29,8 +29,9 @@ def pythons():
 
 
 def sessions():
+    """What each session says to run it with, by its name."""
     return {
-        node.name
+        node.name: {each.arg: ast.unparse(each.value) for each in node.decorator_list[0].keywords}
         for node in NOX.body
         if isinstance(node, ast.FunctionDef) and "nox.session" in ast.unparse(node.decorator_list[0])
     }
@@ -60,6 +61,15 @@ def test_each_session_that_is_asked_for_is_there(name):
         for asked in re.findall(r"nox -s ([\w. ${}-]+?)(?: --|$)", step.get("run", "")):
             for word in re.sub(r"-\$\{\{[^}]*\}\}", "", asked).split():
                 assert word in sessions(), step
+
+
+def test_each_session_is_asked_for_with_versions_that_it_has():
+    for job in WORKFLOWS["tests.yml"]["jobs"].values():
+        for step in job["steps"]:
+            if found := re.search(r"nox -s (\w+)-\$\{\{ matrix\.python \}\}", step.get("run", "")):
+                said = sessions()[found[1]]["python"]
+                has = pythons() if said == "PYTHONS" else ast.literal_eval(said)
+                assert job["strategy"]["matrix"]["python"] == has, step
 
 
 @pytest.mark.parametrize("name", sorted(WORKFLOWS))
