@@ -73,6 +73,7 @@ class Control:
 
     def __init__(self):
         self.objects = {}
+        self.etags = {}
 
     def answer(self, method, target, headers, body):
         path, _, query = target.partition("?")
@@ -83,7 +84,7 @@ class Control:
             keys = sorted(name for name in self.objects if name.startswith(prefix) and name > after)
             entries = "".join(
                 f"<Contents><Key>{name}</Key><Size>{len(self.objects[name])}</Size>"
-                f"<ETag>{self.etag(name)}</ETag><LastModified>{WHEN}</LastModified></Contents>"
+                f"<ETag>{self.etags[name]}</ETag><LastModified>{WHEN}</LastModified></Contents>"
                 for name in keys
             )
             return answer(
@@ -96,12 +97,12 @@ class Control:
                 return NOT_FOUND
             content = self.objects[key]
             head = (
-                f"HTTP/1.1 200 OK\r\nETag: {self.etag(key)}\r\nContent-Length: {len(content)}\r\n"
+                f"HTTP/1.1 200 OK\r\nETag: {self.etags[key]}\r\nContent-Length: {len(content)}\r\n"
                 f"Last-Modified: {formatdate(usegmt=True)}\r\nDate: {formatdate(usegmt=True)}\r\n\r\n"
             ).encode()
             return head if method == "HEAD" else head + content
         refused = (headers.get("if-none-match") == "*" and there) or (
-            "if-match" in headers and (not there or headers["if-match"] != self.etag(key))
+            "if-match" in headers and (not there or headers["if-match"] != self.etags[key])
         )
         if refused:
             return b"HTTP/1.1 412 Precondition Failed\r\nContent-Length: 0\r\n\r\n"
@@ -109,10 +110,9 @@ class Control:
             self.objects.pop(key, None)
             return b"HTTP/1.1 204 No Content\r\n\r\n"
         self.objects[key] = body
-        return f"HTTP/1.1 200 OK\r\nETag: {self.etag(key)}\r\nContent-Length: 0\r\n\r\n".encode()
-
-    def etag(self, key):
-        return f'"{md5(self.objects[key], usedforsecurity=False).hexdigest()}"'
+        # Once, and not for each LIST, which is asked for many times while a log grows.
+        self.etags[key] = f'"{md5(body, usedforsecurity=False).hexdigest()}"'
+        return f"HTTP/1.1 200 OK\r\nETag: {self.etags[key]}\r\nContent-Length: 0\r\n\r\n".encode()
 
 
 class Peer:
