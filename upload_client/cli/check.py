@@ -111,7 +111,7 @@ _STATUS_LABELS = {"ok": "ok", "warning": "warning", "problem": "PROBLEM", "skipp
     help="Check nothing: abort the unfinished uploads of interrupted runs. The next run then sends these"
     " large files anew.",
 )
-@click.option("--threads", metavar="N|auto", help="Requests at once.  [default: 8]")
+@click.option("--threads", metavar="N|auto", help="Requests at once.  [default: 8, of small files 64]")
 @click.option("--max-rate", metavar="RATE", help="Bytes a second at the most, such as 50MB/s.")
 @digest_option
 @engine_option

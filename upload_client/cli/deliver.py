@@ -234,7 +234,7 @@ def _meant_by(name: str, given: set[str]) -> str | None:
     "--threads",
     type=_threads,
     metavar="N|auto",
-    help="Requests at once; auto: as many as bring more.  [default: 8]",
+    help="Requests at once; auto: as many as bring more.  [default: 8, of small files 64]",
 )
 @click.option("--max-rate", metavar="RATE", help="Bytes a second at the most, such as 50MB/s.")
 @digest_option
