@@ -204,6 +204,14 @@ def test_several_small_files_may_be_under_way_in_place_of_one_request(
     assert store.most == n
 
 
+@pytest.mark.parametrize(("n_threads", "small_for_one", "room"), [(3, 1, 3), (3, 4, 12), ("auto", 4, 8)])
+def test_no_more_small_files_than_that_have_room(tmp_path, client_of, n_threads, small_for_one, room):
+    bucket = Bucket("bucket", client=client_of(Store().url))
+    engine = TransferEngine(DataRoot(tmp_path), bucket, n_threads=n_threads, small_for_one=small_for_one)
+    assert engine.room() == room
+    engine.close()
+
+
 @pytest.mark.parametrize("fault", ["lost", "cut", "slow", "broken", "other", "close"])
 def test_every_third_request_goes_wrong(files, client_of, fault):
     root, tasks = files
