@@ -291,6 +291,28 @@ def test_one_whose_head_says_something_else_in_valid_form_is_no_proof_and_takes_
     assert delivered(delivery, data).receipt == again.receipt
 
 
+@pytest.mark.parametrize("other", [{"dataset": "other"}, {"delivery_id": "other"}, {"epoch": 7}], ids=str)
+def test_the_command_fetches_none_that_is_of_another_delivery_or_run(
+    delivery: Delivery, data: Path, tmp_path: Path, capsys, monkeypatch, other
+) -> None:
+    delivered(delivery, data)
+    reader = ReceiptReader(io.BytesIO(delivery.control(KEY)).readline)
+    files = list(reader)
+    s3, bucket = delivery.receiver.sandbox.client("s3"), delivery.receiver.sandbox.control_bucket
+    s3.put_object(
+        Bucket=bucket,
+        Key=f"{delivery.dataset}/{delivery.delivery_id}/{KEY}",
+        Body=b"".join(encode_receipt(replace(reader.head, **other), files)),
+    )
+    monkeypatch.chdir(tmp_path)
+    where = ["--profile", str(delivery.receiver.sandbox.profile), "--dataset", delivery.dataset]
+    assert main(["receipt", *where, "--delivery-id", delivery.delivery_id]) == 2
+    said = capsys.readouterr().err
+    assert "it is the receipt of another delivery or run" in said
+    assert "writes another receipt" in said
+    assert list(tmp_path.glob("*.receipt.json")) == []
+
+
 def test_a_receipt_without_end_does_not_fill_the_disk(tmp_path, monkeypatch) -> None:
     class Endless(io.RawIOBase):
         def read(self, n: int = -1) -> bytes:

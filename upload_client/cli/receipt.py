@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -87,9 +88,11 @@ def fetch(
     records of what came afterwards, beside it. Nothing is changed anywhere else.
     """
     _, places = log_in(dataset, delivery_id, sample=sample, profile=profile, patience=patience)
+    from upload_client.core.layout import number  # noqa: PLC0415 # not for --help
     from upload_client.errors import DeliveryError, NotComplete  # noqa: PLC0415 # not for --help
     from upload_client.receipts.custody import ChainBroken, bring_chain  # noqa: PLC0415 # imports boto3
     from upload_client.receipts.dating import bring_time_stamp  # noqa: PLC0415 # imports boto3
+    from upload_client.receipts.heads import problem_of_delivery  # noqa: PLC0415 # imports boto3
     from upload_client.receipts.store import (  # noqa: PLC0415 # imports boto3
         bring_receipt,
         bring_signature,
@@ -101,7 +104,13 @@ def fetch(
     if key is None:
         raise NotComplete(f"there is no receipt of {dataset}/{delivery_id}: the delivery is not complete")
     try:
-        path, sha256 = bring_receipt(places.control, key, output or Path(), force=force)
+        path, sha256 = bring_receipt(
+            places.control,
+            key,
+            output or Path(),
+            force=force,
+            problem_of=partial(problem_of_delivery, layout=places.layout, epoch=number(key) or 0),
+        )
     except OSError as error:
         where = output or "the current directory"
         raise DeliveryError(

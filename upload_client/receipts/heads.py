@@ -16,10 +16,24 @@ from upload_client.receipts.store import runs
 from upload_client.s3.bucket import Bucket, NotFound, ObjectTooLarge
 
 
+def problem_of_delivery(head: ReceiptHead, layout: Layout, epoch: int) -> str | None:
+    """Say that it is of another delivery, or of another run of it; None: it is not.
+
+    Args:
+        head: of the receipt.
+        layout: of the delivery.
+        epoch: of the run, by the receipt's key.
+    """
+    named = (head.dataset, head.delivery_id, head.transfer_type, head.epoch)
+    if named != (layout.dataset, layout.delivery_id, layout.transfer_type, epoch):
+        return "it is the receipt of another delivery or run"
+    return None
+
+
 def problem_of_place(
     head: ReceiptHead, control: Bucket, landing: Bucket, layout: Layout, epoch: int
 ) -> str | None:
-    """Say why it is no receipt of this run of this delivery; None: it is.
+    """Say why it is no receipt of this run of this delivery, in these places; None: it is.
 
     Args:
         head: of the receipt.
@@ -28,17 +42,10 @@ def problem_of_place(
         layout: of the delivery.
         epoch: of the run, by the receipt's key.
     """
-    named = (head.dataset, head.delivery_id, head.transfer_type, head.epoch, head.landing, head.control)
-    due = (
-        layout.dataset,
-        layout.delivery_id,
-        layout.transfer_type,
-        epoch,
-        str(landing),
-        str(control),
-    )
-    if named != due:
-        return "it is the receipt of another delivery, run or place"
+    if (problem := problem_of_delivery(head, layout, epoch)) is not None:
+        return problem
+    if (head.landing, head.control) != (str(landing), str(control)):
+        return "it is the receipt of another place"
     if head.index.key != layout.index(epoch):
         return f"it names {head.index.key} as the index, which is that of another run"
     return None

@@ -255,6 +255,7 @@ class _Body(io.RawIOBase):
         return len(block)
 
 
+_ONE_MORE = "Run the delivery once more: where nothing is left to do, it writes another receipt."
 _ANOTHER = "Take the receipt as upload-client has written it; there is one more in the control bucket."
 
 
@@ -470,7 +471,7 @@ def bring_receipt(
             for _ in reader:
                 pass  # read to its end, it is whole
         if (problem := problem_of(head)) is not None:
-            raise NoReceipt(f"{key} is no receipt that can be used: {problem}", hint=_ANOTHER)
+            raise NoReceipt(f"{key} is no receipt that can be used: {problem}", hint=_ONE_MORE)
         path = target / receipt_name(head) if target.is_dir() else target
         check_free(path, "receipt", force=force)
         before = _sha256_of_file(path)
