@@ -60,6 +60,25 @@ def test_an_edit_and_a_deletion_reach_the_other_and_what_was_deleted_is_kept(per
     assert books_agree(bucket)
 
 
+@pytest.mark.parametrize("left", [(), ("of others.txt",)])
+def test_a_prefix_that_was_emptied_with_its_tables_does_not_pass_for_one_from_which_all_was_deleted(
+    person, bucket, left
+):
+    anna = person("Anna")
+    anna.write("a", "1")
+    anna.write("b/c", "2")
+    anna.sync()
+    for key in list(bucket.ls()):
+        bucket.rm(key)
+    for key in left:
+        bucket.put(key, b"x")
+    for how in ({}, {"on_conflict": "theirs"}):
+        with pytest.raises(UsageError, match="do not pass for deleted"):
+            anna.sync(**how)
+    assert anna.files() == {"a": "1", "b/c": "2"}
+    assert set(bucket.ls()) == set(left)
+
+
 def test_deleted_twice_is_kept_twice(person, bucket):
     anna = person("Anna")
     for text in ("1", "2"):
