@@ -192,7 +192,9 @@ def test_null_means_what_a_missing_field_means(world: World) -> None:
     assert ask("OutdatedDataPathScannerHandler", {"path": world.path("src/"), "current_time": None})
 
 
-@pytest.mark.parametrize(("asked", "n", "small"), [(None, 25, 100), (1, 1, 1), (25, 25, 25), (300, 300, 300)])
+@pytest.mark.parametrize(
+    ("asked", "n", "small"), [(None, 25, 100), (1, 1, 1), (25, 25, 100), (26, 26, 26), (300, 300, 300)]
+)
 def test_no_more_requests_are_under_way_than_were_asked_for(
     world: World, monkeypatch: pytest.MonkeyPatch, asked: int | None, n: int, small: int
 ) -> None:
@@ -210,7 +212,7 @@ def test_no_more_requests_are_under_way_than_were_asked_for(
     monkeypatch.setattr(to_s3, "send_files", sending)
     monkeypatch.setattr(to_local, "fetch_files", fetching)
     world.write("src/a", "1")
-    limit = {"max_concurrency": asked}
+    limit = {} if asked is None else {"max_concurrency": asked}
     ask("DataSyncHandler", {"source_path": world.path("src/"), "destination_path": world.uri("x/"), **limit})
     ask("DataSyncHandler", {"source_path": world.uri("x/"), "destination_path": world.path("dst/"), **limit})
     assert (sent["n_threads"], sent["n_threads"] * sent["small_for_one"]) == (n, small)

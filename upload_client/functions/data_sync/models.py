@@ -10,12 +10,15 @@ import os
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
 from upload_client.functions.models import Model
 from upload_client.support.service_url import service_url
+
+AT_ONCE: Final = 25
+"""Requests under way at once, where no other number is asked for."""
 
 
 def _text(value: object) -> object:
@@ -164,7 +167,8 @@ class DataSyncRequest(_Model):
         source_path_prefix: what is cut off the front of source keys, in place of the source path.
         filter_config: which files; None: all.
         filter_root: what patterns are relative to; None: the source.
-        max_concurrency: requests under way at once; None: 25, and 100 where they are of small files.
+        max_concurrency: requests under way at once; with the default, 100 where they are of small files. Any
+            other number holds for small files, too.
         retain_source_data: False: the source is deleted once its copy is confirmed.
         delete: remove at the destination what the (filtered) source does not have; of no effect in a move.
         require_lock: hold a lock on a local destination meanwhile.
@@ -182,7 +186,7 @@ class DataSyncRequest(_Model):
     source_path_prefix: str | None = None
     filter_config: DataSyncFilterConfig | None = None
     filter_root: str | None = None
-    max_concurrency: int | None = Field(default=None, ge=1, le=1024)
+    max_concurrency: int = Field(default=AT_ONCE, ge=1, le=1024)
     retain_source_data: bool = True
     delete: bool = True
     require_lock: bool = False

@@ -14,14 +14,13 @@ from upload_client.core.data_sync import Facts, Filters, relative_to
 from upload_client.core.text import for_terminal
 from upload_client.functions.data_sync.comparing import Item
 from upload_client.functions.data_sync.local import SyncFailed
-from upload_client.functions.data_sync.models import DataSyncRequest
+from upload_client.functions.data_sync.models import AT_ONCE, DataSyncRequest
 from upload_client.functions.data_sync.paths import LocalPlace, Place, S3Place, place_of
 from upload_client.support.file_names import on_disk
 
 FEW: Final = 5
 """Files that are named in a message; the others are counted."""
 
-_AT_ONCE: Final = 25
 _SMALL_FOR_ONE: Final = 4
 
 
@@ -119,14 +118,9 @@ class SyncRun:
         self.warn(for_terminal(text))
 
     @property
-    def n_threads(self) -> int:
-        """Requests under way at once."""
-        return self.request.max_concurrency or _AT_ONCE
-
-    @property
     def small_for_one(self) -> int:
-        """Small files that may be under way in place of each: of one number that was asked for, no more."""
-        return 1 if self.request.max_concurrency else _SMALL_FOR_ONE
+        """Small files that may be under way in place of each request, if no other number was asked for."""
+        return _SMALL_FOR_ONE if self.request.max_concurrency == AT_ONCE else 1
 
     @property
     def moves(self) -> bool:

@@ -54,7 +54,7 @@ def fetch(run: SyncRun, source: S3Place, target: LocalPlace, plan: Plan) -> dict
         for row, item in enumerate(plan.send)
     )
     failures: list[tuple[str, str]] = []
-    n_threads = run.n_threads * run.small_for_one  # larger ones are fewer in any case
+    n_threads = run.request.max_concurrency * run.small_for_one  # larger ones are fewer in any case
     fetching = fetch_files(tasks, source.open(), n_threads=n_threads, not_before=run.began)
     for outcome in fetching:
         if outcome.ok:

@@ -127,7 +127,7 @@ def _send(
             tasks,
             root,
             destination,
-            n_threads=run.n_threads,
+            n_threads=run.request.max_concurrency,
             small_for_one=run.small_for_one,
             md5_proves=not keeps,
             unsigned_payload=isinstance(run.target, S3Place)
@@ -181,7 +181,7 @@ def _send_through(
         " without their metadata and tags"
     )
     failures: list[tuple[str, str]] = []
-    n_threads = run.n_threads * run.small_for_one
+    n_threads = run.request.max_concurrency * run.small_for_one
     with tempfile.TemporaryDirectory(prefix="upload-client-sync-") as folder:
         for wave in _waves(left):
             check_room(folder, sum(item.source.size for item in wave))
