@@ -53,7 +53,7 @@ _STATUS_LABELS = {"ok": "ok", "warning": "warning", "problem": "PROBLEM", "skipp
 
 @click.command(
     cls=Command,
-    short_help="Look at everything before a delivery; change nothing.",
+    short_help="Check everything before a delivery; change nothing.",
     synopsis=("--dataset D --delivery-id Y [OPTIONS]",),
     groups={
         "The delivery": (
@@ -91,9 +91,9 @@ _STATUS_LABELS = {"ok": "ok", "warning": "warning", "problem": "PROBLEM", "skipp
             ),
         ),
         exit_codes(
-            ("0", "no problem, though perhaps warnings"),
+            ("0", "no problem, perhaps warnings"),
             ("2", "a problem, or wrong usage"),
-            ("7", "nobody answers: run it again later"),
+            ("7", "a service is not reachable: run it again later"),
         ),
     ),
 )
@@ -103,16 +103,16 @@ _STATUS_LABELS = {"ok": "ok", "warning": "warning", "problem": "PROBLEM", "skipp
 @index_format_option
 @no_index_option
 @choice_options
-@click.option("--content", is_flag=True, help="Open each file here as the receiver's validator will.")
-@click.option("--store", is_flag=True, help="Show each trial of the store, and try copies and listings, too.")
+@click.option("--content", is_flag=True, help="Open each file, as the receiver's validator will.")
+@click.option("--store", is_flag=True, help="Show each test of the store, and test copies and listings, too.")
 @click.option(
     "--clean",
     is_flag=True,
-    help="Check nothing: abort the unfinished uploads of interrupted runs. The next run then sends these"
-    " large files anew.",
+    help="Check nothing, but abort the unfinished uploads of interrupted runs; the next run sends these"
+    " large files from the start.",
 )
 @click.option("--threads", metavar="N|auto", help="Requests at once.  [default: 8, of small files 64]")
-@click.option("--max-rate", metavar="RATE", help="Bytes a second at the most, such as 50MB/s.")
+@click.option("--max-rate", metavar="RATE", help="Limit in bytes a second, such as 50MB/s.")
 @digest_option
 @engine_option
 @max_retries_option
@@ -123,7 +123,7 @@ _STATUS_LABELS = {"ok": "ok", "warning": "warning", "problem": "PROBLEM", "skipp
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Where the delivery is to write.  [default: the current directory]",
 )
-@click.option("--sandbox", is_flag=True, help="Look at a receiver on this machine, to try it out.")
+@click.option("--sandbox", is_flag=True, help="Check against a receiver on this machine, to try it out.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout, the last a summary.")
 def check(
     *,
@@ -152,11 +152,11 @@ def check(
     sandbox: bool,
     as_json: bool,
 ) -> int:
-    """Look at everything before a delivery.
+    """Check everything before a delivery.
 
     Settings, login, clock, each permission that the delivery needs, the lock, unfinished uploads, the names
-    and files to be sent, free disk, and how long it will take. Each is tried where the delivery will need it,
-    in such a way that nothing remains.
+    and files to be sent, free disk, and how long it will take. Permissions are tried with real requests that
+    leave nothing behind.
     """
     from upload_client.cli.signals import interruptible  # noqa: PLC0415 # not for --help
     from upload_client.core.preflight import exit_code  # noqa: PLC0415 # not for --help

@@ -48,7 +48,7 @@ def profiles(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> l
 @click.option("--debug", is_flag=True, hidden=True, expose_value=False)  # `main` looks for it
 @click.pass_context
 def completion(ctx: click.Context, /, shell: str) -> None:
-    """Print what makes SHELL complete commands, options, files and the names of profiles.
+    """Print the script with which SHELL completes commands, options, files and names of profiles.
 
     Run the line below for your shell, and open a new one.
     """

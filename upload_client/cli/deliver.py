@@ -205,7 +205,7 @@ def _meant_by(name: str, given: set[str]) -> str | None:
                 ),
                 (
                     "upload-client --profile archive --dataset survey7 --delivery-id 1",
-                    "deliver the current folder; the same again goes on where it was",
+                    "deliver the current folder; run it again to resume",
                 ),
                 (
                     "upload-client --dataset survey7 --delivery-id 1 --source s3://mine/survey7",
@@ -234,9 +234,9 @@ def _meant_by(name: str, given: set[str]) -> str | None:
     "--threads",
     type=_threads,
     metavar="N|auto",
-    help="Requests at once; auto: as many as bring more.  [default: 8, of small files 64]",
+    help="Requests at once; auto: raised while that is faster.  [default: 8, of small files 64]",
 )
-@click.option("--max-rate", metavar="RATE", help="Bytes a second at the most, such as 50MB/s.")
+@click.option("--max-rate", metavar="RATE", help="Limit in bytes a second, such as 50MB/s.")
 @digest_option
 @engine_option
 @max_retries_option
@@ -245,10 +245,12 @@ def _meant_by(name: str, given: set[str]) -> str | None:
 @click.option(
     "--accept-unverified-store",
     is_flag=True,
-    help="Deliver also to a store that verifies no checksum of what arrives; the receipt says so.",
+    help="Deliver even to a store that verifies no checksum of an upload; the receipt says so.",
 )
-@click.option("--resend-invalid", is_flag=True, help="Send files again that were judged invalid.")
-@click.option("--dry-run", is_flag=True, help="Say what would be sent, and why; change nothing anywhere.")
+@click.option(
+    "--resend-invalid", is_flag=True, help="Send invalid files again, even if they have not changed."
+)
+@click.option("--dry-run", is_flag=True, help="Show what would be sent, and why; change nothing.")
 @click.option(
     "--output-dir",
     metavar="DIR",
@@ -265,11 +267,11 @@ def _meant_by(name: str, given: set[str]) -> str | None:
 @click.option(
     "--dask",
     metavar="ADDRESS",
-    help="Send from the workers of this Dask scheduler (tcp://host:8786), which see the same files.",
+    help="Send from the workers of this Dask scheduler (tcp://host:8786), which must see the same files.",
 )
 @click.option("--json", is_flag=True, help="Print one JSON object a line on stdout, the last one a summary.")
-@click.option("-q", "--quiet", is_flag=True, help="Errors alone; nothing where all is well.")
-@click.option("-v", "--verbose", count=True, help="Every file; -vv: every step and request, too.")
+@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
+@click.option("-v", "--verbose", count=True, help="Print each file; -vv: also each step and request.")
 @click.option(
     "--log-file",
     metavar="FILE",
@@ -277,7 +279,7 @@ def _meant_by(name: str, given: set[str]) -> str | None:
     help="Write each step and request into this file.  [default: the steps, into a log of which the last ten"
     " are kept]",
 )
-@click.option("--debug", is_flag=True, help="Tracebacks, for a report.")
+@click.option("--debug", is_flag=True, help="Print tracebacks, for a bug report.")
 @click.option(
     "--version",
     is_flag=True,
@@ -288,10 +290,10 @@ def _meant_by(name: str, given: set[str]) -> str | None:
 )
 @click.pass_context
 def deliver(ctx: click.Context, /, **options: Any) -> int | None:  # noqa: ANN401 # click's values, typed in _Order
-    """Deliver a data set to somebody else's bucket.
+    """Deliver a data set to someone else's bucket.
 
-    The files go up, the receiver judges each, and you see it. Run it again at any time, on any machine that
-    has the files: what is delivered is not sent again.
+    The files are uploaded, the receiver's validator judges each one, and you see the verdicts. Run the same
+    command again at any time, on any machine that has the files: what is delivered already is not sent again.
     """
     given = [name for name in options if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE]
     if ctx.invoked_subcommand is not None:

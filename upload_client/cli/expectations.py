@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 _CHECK = "upload-client expectations check data/ --expectations agreed.yaml"
 
 
-@click.group(cls=Group, short_help="Say what belongs in a delivery: draft the document, try it.")
+@click.group(cls=Group, short_help="Define what belongs in a delivery: draft the document, try it.")
 def expectations() -> None:
-    """Say what belongs in a delivery: which files, how many, and what is in them.
+    """Define what belongs in a delivery: which files, how many, and what is in them.
 
-    A receiver writes that into a YAML document, by which the validator judges what arrives.
+    A receiver writes a YAML document, and the validator judges what arrives by its rules.
     """
 
 
@@ -59,10 +59,10 @@ def infer(
     exclude_from: tuple[Path, ...],
     symlinks: str | None,
 ) -> None:
-    """Draft the document from SOURCE, a folder with files as they should be.
+    """Draft the document from SOURCE, a folder with files that are as they should be.
 
-    What all of them have in common becomes a rule, what may be chance a comment; every file of the sample is
-    accepted by what is drafted. Read it before you use it.
+    What all files have in common becomes a rule; what may be chance becomes a comment. The draft accepts
+    every file of the sample. Read it before you use it.
     """
     from upload_client.expectations.infer import infer as draft  # noqa: PLC0415 # imports pydantic
     from upload_client.support.atomic import check_free, replacing  # noqa: PLC0415 # not for --help
@@ -102,7 +102,7 @@ def infer(
             ("0", "all is as expected"),
             ("2", "wrong usage, or the document is not valid"),
             ("3", "some files, or the delivery as a whole, are not as expected"),
-            ("5", "nothing is wrong, but some files cannot be judged here (a library is missing)"),
+            ("5", "no fault was found, but some files cannot be judged here (a library is missing)"),
         ),
     ),
 )
@@ -115,7 +115,7 @@ def infer(
     type=click.Path(dir_okay=False, path_type=Path),
     help="The document.",
 )
-@click.option("--sample", is_flag=True, help="SOURCE is a part of a delivery: nothing is missing in it.")
+@click.option("--sample", is_flag=True, help="SOURCE is only a part of a delivery: report no missing files.")
 @choice_options
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
 @debug_option
@@ -198,7 +198,7 @@ def check(
 @expectations.command(
     "import",
     cls=Command,
-    short_help="Make the document of a schema that you have.",
+    short_help="Convert a schema that you have into the document.",
     sections=(
         examples(
             ("upload-client expectations import tableschema.json -o agreed.yaml", ""),
@@ -215,15 +215,17 @@ def check(
     "--from",
     "form",
     type=click.Choice(("frictionless", "pandera", "jsonschema", "fast-label")),
-    help="The schema's form.  [default: as it looks]",
+    help="Format of the schema.  [default: recognised by content]",
 )
 @click.option(
     "--format",
     "kind",
     type=click.Choice(("csv", "tsv", "parquet", "json", "jsonl")),
-    help="The format of the files.  [default: what the schema says, or is usual for it]",
+    help="Format of the files.  [default: what the schema names, or the usual one for it]",
 )
-@click.option("--files", metavar="GLOB", multiple=True, help="The files that it is of.  [repeatable]")
+@click.option(
+    "--files", metavar="GLOB", multiple=True, help="The files that the schema describes.  [repeatable]"
+)
 @output_option("Where to write it.  [default: stdout]")
 @force_option
 @debug_option
@@ -236,9 +238,9 @@ def import_(
     output: Path | None,
     force: bool,
 ) -> None:
-    """Make a document of SCHEMA: of Frictionless (Table Schema, data package), pandera, JSON Schema, FAST.
+    """Convert SCHEMA into a document: Frictionless (Table Schema, data package), pandera, JSON Schema, FAST.
 
-    What a document cannot say is told, and stands in its first lines; all else is judged.
+    Rules that a document cannot express are listed, here and in its first lines; all others are kept.
     """
     from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
     from upload_client.expectations.document import MAX_BYTES  # noqa: PLC0415 # imports pydantic
@@ -257,7 +259,7 @@ def import_(
 @expectations.command(
     "export",
     cls=Command,
-    short_help="Make a schema of the document, for other programs.",
+    short_help="Convert the document into a schema for another program.",
     sections=(
         examples(
             ("upload-client expectations export agreed.yaml --to frictionless -o table.json", ""),
@@ -271,7 +273,7 @@ def import_(
     "form",
     required=True,
     type=click.Choice(("frictionless", "pandera", "jsonschema")),
-    help="The schema's form: a Table Schema (JSON), a schema of pandera (YAML), a JSON Schema.",
+    help="Format of the schema: a Table Schema (JSON), a pandera schema (YAML) or a JSON Schema.",
 )
 @click.option(
     "--type", "name", metavar="NAME", help="The type of files.  [default: the only one with columns]"
@@ -280,9 +282,9 @@ def import_(
 @force_option
 @debug_option
 def export(*, document: Path, form: str, name: str | None, output: Path | None, force: bool) -> None:
-    """Make a schema of what DOCUMENT says of the content of one type of files.
+    """Write the rules for one type of files in DOCUMENT as a schema for another program.
 
-    What the schema cannot say is told on stderr; all else it says.
+    Rules that the schema cannot express are listed on stderr.
     """
     from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
     from upload_client.expectations.document import load_file  # noqa: PLC0415 # imports pydantic

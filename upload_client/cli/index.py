@@ -54,9 +54,9 @@ SHOWN = 10
     "--format",
     "as_format",
     type=click.Choice(WRITTEN),
-    help="What kind of list; s3: for S3 Batch.  [default: by FILE's name]",
+    help="The kind of list; s3: for S3 Batch.  [default: by FILE's name]",
 )
-@click.option("--no-checksums", is_flag=True, help="No CRC32: names and sizes alone, without reading files.")
+@click.option("--no-checksums", is_flag=True, help="Write names and sizes only, and read no file.")
 @choice_options
 @force_option
 @profile_option
@@ -80,9 +80,9 @@ def index(
 ) -> None:
     """Write the file index of SOURCE: path, CRC32 and size of each file.
 
-    With it, what is delivered is proven to be what was indexed. SOURCE is a directory or s3://bucket/prefix
-    (that without checksums). A PATTERN is one of a .gitignore: * and ? stand for characters of one name and
-    ** for any number of folders; without a / it is looked for in every folder.
+    A delivery by this index proves that what is sent is what was indexed. SOURCE is a directory, or
+    s3://bucket/prefix (without checksums). A PATTERN is written as in a .gitignore: * and ? match characters
+    of one name, ** any number of folders; without a / it matches in every folder.
     """
     from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
     from upload_client.index import sources  # noqa: PLC0415 # not for --help

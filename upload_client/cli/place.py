@@ -38,12 +38,12 @@ index_option = click.option(
 index_format_option = click.option(
     "--index-format",
     type=click.Choice(FORMATS),
-    help="What kind of list it is, where that cannot be told from it.",
+    help="The kind of list, where its name and content do not show it.",
 )
 no_index_option = click.option(
-    "--no-index", is_flag=True, help="All files, even where there is an index.csv in the source."
+    "--no-index", is_flag=True, help="Deliver all files, and ignore an index.csv in the source."
 )
-force_option = click.option("--force", is_flag=True, help="Write over whatever file is there.")
+force_option = click.option("--force", is_flag=True, help="Overwrite the file, whatever it is.")
 
 
 def output_option(help_text: str) -> Callable[..., Any]:
@@ -62,13 +62,13 @@ engine_option = click.option(
 digest_option = click.option(
     "--digest",
     type=click.Choice(["sha256"]),
-    help="Compute this of each file, too, while it is read to be sent: the receipt names it.",
+    help="Also compute this digest of each file while it is read, for the receipt.",
 )
 max_retries_option = click.option(
     "--max-retries",
     type=int,
     metavar="N",
-    help="Second and later tries of a file.  [default: 2]",
+    help="How often a file that failed is tried again.  [default: 2]",
 )
 profile_option = click.option(
     "--profile",
@@ -136,7 +136,8 @@ def choice_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--exclude",
             multiple=True,
             metavar="PATTERN",
-            help="No files that match, as in a .gitignore; .uploadignore in the source says it for good."
+            help="Leave out files that match, as in a .gitignore; a file .uploadignore in the source does"
+            " so each time."
             "  [repeatable]",
         ),
         click.option(
@@ -149,7 +150,8 @@ def choice_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--symlinks",
             type=click.Choice(["refuse", "follow", "skip"]),
-            help="Refuse links that lead out or nowhere, follow also those that lead out, or skip all."
+            help="refuse: links out of the source and broken ones are errors; follow: follow those that"
+            " lead out, too; skip: leave all links out."
             "  [default: refuse]",
         ),
     )
@@ -199,7 +201,7 @@ log_file_option = click.option(
 patience_option = click.option(
     "--patience",
     metavar="SECONDS",
-    help="How long a service may be out of reach before it is given up (exit code 7).  [default: 120]",
+    help="How long to retry a service that is not reachable before giving up (exit code 7).  [default: 120]",
 )
 
 
@@ -215,7 +217,7 @@ plain_http_option = click.option(
     is_flag=True,
     callback=_remember_plain_http,
     expose_value=False,
-    help="Let passwords and keys pass unencrypted to other machines, where a URL says http://.",
+    help="Allow passwords and keys to be sent unencrypted to other machines, where a URL begins with http://.",
 )
 
 

@@ -24,7 +24,7 @@ class _Receipt(Group):
 
 @click.group(
     cls=_Receipt,
-    short_help="Fetch the receipt of a finished delivery, show it, or write it in another form.",
+    short_help="Fetch the receipt of a finished delivery, show it, or export it.",
     synopsis=(
         "[fetch] --dataset D --delivery-id Y [OPTIONS]",
         "show RECEIPT [PATH]...",
@@ -41,9 +41,9 @@ class _Receipt(Group):
     ),
 )
 def receipt() -> None:
-    """Fetch the receipt of a finished delivery, show it, or write it in another form.
+    """Fetch the receipt of a finished delivery, show it, or export it.
 
-    `upload-client verify` holds it against a folder, the bucket, a signature, another receipt.
+    `upload-client verify` checks it against a folder, the bucket, a signature or another receipt.
     """
 
 
@@ -67,8 +67,8 @@ def receipt() -> None:
 )
 @delivery_options
 @output_option(
-    "Where to write it; into - (stdout), a pipe or a device, without what belongs beside it."
-    "  [default: its own name, in the current directory]"
+    "Where to write it; to - (stdout), a pipe or a device, only the receipt itself.  [default: its own"
+    " name, in the current directory]"
 )
 @force_option
 def fetch(
@@ -83,9 +83,9 @@ def fetch(
 ) -> int:
     """Fetch the receipt of a finished delivery from the control bucket, from any machine that may read it.
 
-    The last one, if there are several. It is what the delivery itself writes at its end: fetch it where that
-    could not be, or is lost; and, where there are any, the receiver's signature, the time-stamp and the
-    records of what came afterwards, beside it. Nothing is changed anywhere else.
+    If there are several, the last one. A delivery writes it at its end; fetch it where it is lost, or was
+    written on another machine. The receiver's signature, the time-stamp and the custody chain are fetched
+    with it, where there are any. Nothing else is changed.
     """
     _, places = log_in(dataset, delivery_id, sample=sample, profile=profile, patience=patience)
     from upload_client.core.layout import number  # noqa: PLC0415 # not for --help
@@ -167,7 +167,7 @@ def fetch(
             ),
         ),
         exit_codes(
-            ("0", "written"), ("2", "RECEIPT is no receipt, a file is not as it says, or wrong usage")
+            ("0", "written"), ("2", "RECEIPT is not a receipt, a file differs from it, or wrong usage")
         ),
     ),
 )
@@ -192,14 +192,15 @@ def fetch(
     "--source",
     metavar="DIR",
     type=click.Path(path_type=Path),
-    help="The folder with the data: each file is held against the receipt, its SHA-256 told. A bag needs it.",
+    help="The folder with the data: each file is compared with the receipt, and its SHA-256 added. Required"
+    " for a bag.",
 )
 @click.option(
     "--symlinks",
     type=click.Choice(["refuse", "follow"]),
     default="refuse",
     show_default=True,
-    help="With --source: refuse symlinks that lead out of it, or follow them, as where it was delivered so.",
+    help="With --source: refuse symlinks that lead out of the folder, or follow them, if the delivery did.",
 )
 @force_option
 @debug_option
@@ -226,12 +227,12 @@ def export(
 
 @receipt.command(
     cls=Command,
-    short_help="Have a third party date it.",
+    short_help="Have a third party time-stamp it.",
     sections=(
         examples(("upload-client receipt date RECEIPT --tsa https://tsa.example/tsr", "")),
         exit_codes(
             ("0", "dated"),
-            ("2", "RECEIPT is no receipt, or what answers is no time-stamping authority"),
+            ("2", "RECEIPT is not a receipt, or URL is not a time-stamping authority"),
             ("7", "the authority does not answer: try again"),
         ),
     ),
@@ -241,14 +242,14 @@ def export(
     "--tsa",
     required=True,
     metavar="URL",
-    help="A time-stamping authority (RFC 3161); it is told a hash.",
+    help="The time-stamping authority (RFC 3161); only a hash is sent to it.",
 )
 @debug_option
 def date(*, receipt_file: Path, tsa: str) -> None:
-    """Have a time-stamping authority sign that RECEIPT was there at this moment.
+    """Have a time-stamping authority certify that RECEIPT exists at this moment.
 
-    What it says is kept beside RECEIPT, in a file that ends in .tsr; `upload-client verify` looks at it
-    without asking anybody.
+    The time-stamp is written beside RECEIPT, into a file that ends in .tsr; `upload-client verify` checks it
+    offline.
     """
     from upload_client.errors import DeliveryError, UsageError  # noqa: PLC0415 # not for --help
     from upload_client.receipts import dating  # noqa: PLC0415 # not for --help

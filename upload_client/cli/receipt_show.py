@@ -33,9 +33,9 @@ _JUDGES = 100_000  # validators, likewise: of 64 at once, each for a quarter of 
         examples(
             ("upload-client receipt show RECEIPT", ""),
             ("upload-client receipt show RECEIPT a.fits 'raw/*.csv'", "what it says of these files"),
-            ("upload-client verify RECEIPT --key receiver.pem", "whether it is to be believed"),
+            ("upload-client verify RECEIPT --key receiver.pem", "whether it is authentic"),
         ),
-        exit_codes(("0", "shown"), ("2", "RECEIPT is no receipt, names no such file, or wrong usage")),
+        exit_codes(("0", "shown"), ("2", "RECEIPT is not a receipt, names no such file, or wrong usage")),
     ),
 )
 @click.argument("receipt_file", metavar="RECEIPT", type=click.Path(path_type=Path))
@@ -44,8 +44,8 @@ _JUDGES = 100_000  # validators, likewise: of 64 at once, each for a quarter of 
 def show(*, receipt_file: Path, patterns: tuple[str, ...]) -> None:
     """Show what RECEIPT says: of the delivery, of all runs that took part, and of single files.
 
-    PATH is that of a file in it, or a pattern (* and ?). Nothing is held against anything: that is what
-    `upload-client verify` is for.
+    PATH is the path of a file in it, or a pattern (* and ?). Nothing is verified: `upload-client verify` does
+    that.
     """
     from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
     from upload_client.receipts.store import open_receipt  # noqa: PLC0415 # imports boto3

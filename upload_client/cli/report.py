@@ -33,7 +33,7 @@ if TYPE_CHECKING:
             ),
         ),
         exit_codes(
-            ("0", "written, whatever became of the delivery"),
+            ("0", "written, whatever the outcome of the delivery"),
             ("1", "the log is broken, or the page cannot be written"),
             ("2", "wrong usage or input, or there is no such delivery"),
             ("7", "not reachable: try again"),
@@ -56,8 +56,8 @@ def report(
 ) -> int:
     """Write a report of a delivery as one HTML page, from any machine that may read the control bucket.
 
-    It needs nothing else, and can be mailed, printed and read on a phone: outcome, what to do, throughput and
-    verdicts over time, what went wrong by reason, and a table to search. Nothing is changed anywhere else.
+    The page is self-contained, and can be mailed, printed and read on a phone. It shows the outcome, what to
+    do, throughput and verdicts over time, problems by reason, and a table to search. Nothing else is changed.
     """
     from upload_client.core.delivery_status import Phase  # noqa: PLC0415 # not for --help
     from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help

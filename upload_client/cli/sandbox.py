@@ -38,20 +38,20 @@ if TYPE_CHECKING:
 @click.option(
     "--s3-endpoint",
     metavar="URL",
-    help="An S3 that runs already, used in place of the sandbox's. It takes any data set.",
+    help="An S3 that is running already, used instead of the sandbox's own. It takes any data set.",
 )
 @click.option(
     "--profile-out",
     metavar="FILE",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Where to write the profile that leads here.",
+    help="Where to write the profile for this sandbox.",
 )
 @click.option(
     "--bucket",
     "buckets",
     multiple=True,
     metavar="NAME",
-    help="Make a bucket of this name, too, for `upload-client sync`.  [repeatable]",
+    help="Also make a bucket of this name, for `upload-client sync`.  [repeatable]",
 )
 @click.option(
     "--signing-key",

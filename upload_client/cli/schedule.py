@@ -31,12 +31,12 @@ _log_file = click.option(
 )
 
 
-@click.group(cls=Group, short_help="Deliver by itself, when a file says so.")
+@click.group(cls=Group, short_help="Run deliveries on a schedule.")
 def schedule() -> None:
-    """Deliver by itself: jobs in a YAML file, and when each is due.
+    """Run deliveries on a schedule: jobs in a YAML file, and when each is due.
 
-    A job whose times were missed runs once, one that was cut off goes on, and a mail says how it ended. Needs
-    the extra: pip install 'upload-client[activities]'.
+    A job whose times were missed runs once, an interrupted one is resumed, and a mail reports how it ended.
+    Needs the extra: pip install 'upload-client[activities]'.
     """
 
 
@@ -49,8 +49,8 @@ def schedule() -> None:
             ("upload-client schedule run nightly.yaml --json >> runs.jsonl", "for a program"),
         ),
         exit_codes(
-            ("0", "stopped in order, or nothing is to come any more"),
-            ("2", "the file is no schedule"),
+            ("0", "stopped in order, or no job is due any more"),
+            ("2", "the file is not a schedule"),
             ("130", "stopped at once, by a second signal"),
         ),
     ),
@@ -62,8 +62,8 @@ def schedule() -> None:
 def run(*, file: Path, as_json: bool, log_file: Path | None) -> int:
     """Run the jobs of FILE when they are due, until Ctrl-C or SIGTERM.
 
-    The first signal brings what runs to an orderly end, to be gone on with at the next start. Several
-    processes may run one FILE with one store: each time runs once.
+    The first signal stops running jobs in order; the next start resumes them. Several processes may run one
+    FILE with one store: each due time runs once.
     """
     from upload_client.activities.schedule.document import load  # noqa: PLC0415 # an extra; imports pydantic
     from upload_client.activities.schedule.service import Service  # noqa: PLC0415 # an extra
@@ -97,7 +97,7 @@ def run(*, file: Path, as_json: bool, log_file: Path | None) -> int:
                 "as for that night",
             ),
         ),
-        exit_codes(("0, 1, 3 …", "those of the job"), ("11", "it runs already")),
+        exit_codes(("0, 1, 3 …", "those of the job"), ("11", "it is running already")),
     ),
 )
 @_file
@@ -107,7 +107,7 @@ def run(*, file: Path, as_json: bool, log_file: Path | None) -> int:
 @_log_file
 @debug_option
 def once(*, file: Path, job: str, moment: str | None, as_json: bool, log_file: Path | None) -> int:
-    """Run JOB of FILE now, with its retries, and tell how it ended as it is told otherwise."""
+    """Run JOB of FILE now, with its retries and notifications."""
     from upload_client.activities.schedule.document import load  # noqa: PLC0415 # an extra; imports pydantic
     from upload_client.activities.schedule.service import run_once  # noqa: PLC0415 # an extra
     from upload_client.cli.signals import interruptible  # noqa: PLC0415 # not for --help
@@ -120,19 +120,19 @@ def once(*, file: Path, job: str, moment: str | None, as_json: bool, log_file: P
 
 @schedule.command(
     cls=Command,
-    short_help="Say what comes, and what came of the last runs.",
+    short_help="Show the next times, and the outcome of the last runs.",
     sections=(
         examples(("upload-client schedule show nightly.yaml", "")),
-        exit_codes(("0", "told, whatever came of the runs"), ("2", "the file is no schedule")),
+        exit_codes(("0", "shown, whatever the outcome of the runs"), ("2", "the file is not a schedule")),
     ),
 )
 @_file
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @debug_option
 def show(*, file: Path, as_json: bool) -> None:
-    """Say of each job of FILE when it is due next, what came of it last, and what daylight saving does to it.
+    """Show when each job of FILE is due next, how its last run ended, and what daylight saving does to it.
 
-    It reads only, and may be asked at any time.
+    It only reads, and may be run at any time.
     """
     from upload_client.activities.schedule.document import load  # noqa: PLC0415 # an extra; imports pydantic
     from upload_client.activities.schedule.outlook import as_json as in_json  # noqa: PLC0415 # an extra
@@ -151,18 +151,18 @@ def show(*, file: Path, as_json: bool) -> None:
 
 @schedule.command(
     cls=Command,
-    short_help="Say what would fail, before it is due.",
+    short_help="Find what would fail, before it is due.",
     sections=(
         examples(("upload-client schedule check nightly.yaml", "")),
-        exit_codes(("0", "all jobs can run"), ("2", "something is wrong: it is named")),
+        exit_codes(("0", "all jobs can run"), ("2", "something is wrong: the message names it")),
     ),
 )
 @_file
 @debug_option
 def check(*, file: Path) -> int:
-    """Look at what can be known of the jobs of FILE before they are due: times, names, files, programs.
+    """Check what can be known of the jobs of FILE before they are due: times, names, files, programs.
 
-    Nobody is asked anything, and nothing is written.
+    No request is made, and nothing is written.
     """
     import time  # noqa: PLC0415 # beside the others
     from datetime import datetime  # noqa: PLC0415

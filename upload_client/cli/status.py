@@ -23,7 +23,7 @@ WATCH_SECONDS = 5.0
 
 @click.command(
     cls=Command,
-    short_help="Say where a delivery stands: who is at it, how far, what went wrong.",
+    short_help="Show the status of a delivery: who runs it, progress, problems.",
     sections=(
         examples(
             (
@@ -40,13 +40,13 @@ WATCH_SECONDS = 5.0
             ("1", "its log is broken"),
             ("2", "wrong usage or input, or there is no such delivery"),
             ("7", "not reachable: try again"),
-            ("8", "not complete yet; or something is to be mended, or was replaced or removed since"),
+            ("8", "not complete yet; or something is to be fixed, or files were replaced or removed since"),
             ("10", "login refused, or not allowed"),
         ),
     ),
 )
 @delivery_options
-@click.option("--watch", is_flag=True, help="Look again and again, until it is complete or Ctrl-C.")
+@click.option("--watch", is_flag=True, help="Repeat until the delivery is complete, or Ctrl-C.")
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
 def status(
     *,
@@ -58,10 +58,10 @@ def status(
     watch: bool,
     as_object: bool,
 ) -> int:
-    """Say where a delivery stands, from any machine that may read the control bucket.
+    """Show the status of a delivery, from any machine that may read the control bucket.
 
-    Who holds the lock, how far it is, how fast, what went wrong and what to do about it. It reads only, so it
-    may be asked at any time, during a delivery and after it.
+    Who holds the lock, progress, rate, problems and what to do about them. It only reads, so it may be run at
+    any time, during a delivery and after it.
     """
     settings, places = log_in(dataset, delivery_id, sample=sample, profile=profile, patience=patience)
     from upload_client.reports.observer import StatusReporter  # noqa: PLC0415 # imports boto3

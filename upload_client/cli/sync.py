@@ -14,7 +14,7 @@ from upload_client.cli.place import debug_option, log_file_option
 
 @click.command(
     cls=Command,
-    short_help="Keep a folder in common with others.",
+    short_help="Synchronise a folder with other people.",
     groups={
         "What": ("to", "name", "push", "pull", "select"),
         "How": ("on_conflict", "yes", "dry_run", "reset"),
@@ -23,14 +23,14 @@ from upload_client.cli.place import debug_option, log_file_option
         examples(
             ("upload-client sync Data --to s3://bucket/trees --name Maria", "the first time"),
             ("upload-client sync Data", "from then on"),
-            ("upload-client sync Data --pull --yes", "take over all that others did"),
-            ("upload-client sync Data --to /mnt/shared/trees", "a directory that all see"),
+            ("upload-client sync Data --pull --yes", "fetch all that others changed"),
+            ("upload-client sync Data --to /mnt/shared/trees", "a directory on shared storage"),
         ),
         exit_codes(
-            ("0", "both sides are the same, as far as was asked for"),
-            ("2", "nobody is there to choose, or wrong usage"),
+            ("0", "both sides are the same, as far as was asked"),
+            ("2", "nobody can be asked, or wrong usage"),
             ("3", "conflicts are left"),
-            ("4", "something could not be done: it is told, and in .S3/logs"),
+            ("4", "something failed: see the message, and .S3/logs"),
             ("8", "something was not chosen"),
         ),
     ),
@@ -39,9 +39,11 @@ from upload_client.cli.place import debug_option, log_file_option
     "folder", default="Data", type=click.Path(file_okay=False, path_type=Path), shell_complete=folders
 )
 @click.option(
-    "--to", metavar="PLACE", help="The place: s3://bucket/prefix, or a directory. Needed the first time."
+    "--to",
+    metavar="PLACE",
+    help="The shared place: s3://bucket/prefix, or a directory. Needed the first time.",
 )
-@click.option("--name", metavar="NAME", help="Your name, for the others. Needed the first time.")
+@click.option("--name", metavar="NAME", help="Your name, as others will see it. Needed the first time.")
 @click.option("--push", is_flag=True, help="Offer only what goes to PLACE.")
 @click.option("--pull", is_flag=True, help="Offer only what comes from PLACE.")
 @click.option("--select", multiple=True, metavar="PATTERN", help="Only files that match.  [repeatable]")
@@ -50,18 +52,20 @@ from upload_client.cli.place import debug_option, log_file_option
     type=click.Choice(["ask", "mine", "theirs", "both", "later"]),
     default="ask",
     show_default=True,
-    help="What becomes of a file that is changed on both sides.",
+    help="What to do with a file that has changed on both sides.",
 )
 @click.option(
-    "--yes", is_flag=True, help="Choose everything, and do not ask; conflicts as --on-conflict says."
+    "--yes",
+    is_flag=True,
+    help="Choose everything without asking; conflicts are resolved as --on-conflict says.",
 )
-@click.option("--dry-run", is_flag=True, help="Say what there is to choose, and change nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what there is to choose, and change nothing.")
 @click.option("--reset", is_flag=True, help="Delete the tables (.S3) on both sides, and no other file.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout; nothing is asked.")
 @log_file_option
 @debug_option
 def sync(*, folder: Path, to: str | None, as_json: bool, reset: bool, **options: Any) -> int:  # noqa: ANN401
-    """Compare FOLDER with a place that all share, and bring both together as far as you choose.
+    """Compare FOLDER with a shared place, and synchronise what you choose.
 
     What is new, changed or deleted on either side is offered in numbered tables; what you do not choose stays
     as it is. FOLDER is "Data" where none is named. Needs the extra: pip install 'upload-client[synchrony]'.

@@ -21,16 +21,23 @@ from upload_client.core.text import for_terminal
         ),
         exit_codes(
             ("0", "the lock is free"),
-            ("2", "wrong usage, or there was nothing to give back"),
+            ("2", "wrong usage, or the lock was free already"),
             ("7", "not reachable: try again"),
             ("10", "login refused, or not allowed"),
-            ("11", "somebody else holds it; or AGENT lives, and nobody has said --yes"),
+            ("11", "another agent holds it; or AGENT seems to be running, and --yes was not given"),
         ),
     ),
 )
 @delivery_options
-@click.option("--steal", required=True, metavar="AGENT", help="Who holds the lock, as exit code 11 said it.")
-@click.option("--yes", is_flag=True, help="Do not ask, although AGENT was heard of within the last minute.")
+@click.option(
+    "--steal",
+    required=True,
+    metavar="AGENT",
+    help="The agent that holds the lock, as `upload-client status` names it.",
+)
+@click.option(
+    "--yes", is_flag=True, help="Do not ask, even if AGENT has written something within the last minute."
+)
 def unlock(
     *,
     dataset: str,
@@ -43,9 +50,9 @@ def unlock(
 ) -> int:
     """Take the lock of a delivery from AGENT although its lease has not ended, and give it back.
 
-    Only for a run that is known to be dead; if it was heard of within the last minute, you are asked first.
-    Should AGENT live after all, it stops at its next look at the lock or the log, with exit code 12, and
-    nothing it writes counts any more.
+    Only for a run that is known to be dead; if it has written something within the last minute, you are asked
+    first. Should AGENT still be running, it stops with exit code 12 when it next checks the lock or the log,
+    and nothing it writes counts any more.
     """
     settings, places = log_in(dataset, delivery_id, sample=sample, profile=profile, patience=patience)
     from upload_client.control.fence import unlock as take_and_give_back  # noqa: PLC0415 # imports boto3

@@ -50,20 +50,20 @@ NAMED = 10
 
 @click.command(
     cls=Command,
-    short_help="Prove by a receipt that all is as it was delivered.",
+    short_help="Verify a delivery against its receipt.",
     sections=(
         examples(
             ("upload-client verify upload-client_D_Y_staging_00000001.receipt.json", ""),
             ("upload-client verify RECEIPT --source /data/survey7", ""),
             ("upload-client verify RECEIPT --online --profile archive.toml", ""),
             ("upload-client verify RECEIPT --key receiver.pem --require-signature", "for an auditor"),
-            ("upload-client verify RECEIPT --key receiver.pem --chain", "what became of it afterwards"),
+            ("upload-client verify RECEIPT --key receiver.pem --chain", "what the receiver did afterwards"),
             ("upload-client verify RECEIPT --against LATER", "what has changed between two deliveries"),
         ),
         exit_codes(
-            ("0", "all is as the receipt says; or what is gone, the receiver has removed (--chain)"),
-            ("2", "RECEIPT is no receipt, or cannot be read; or wrong usage"),
-            ("3", "something differs, or the signature does not hold: it is named"),
+            ("0", "all is as the receipt says; or the receiver has removed what is gone (--chain)"),
+            ("2", "RECEIPT is not a receipt, or cannot be read; or wrong usage"),
+            ("3", "something differs, or the signature is not valid: the message says what"),
             ("7", "not reachable: try again"),
         ),
     ),
@@ -74,13 +74,13 @@ NAMED = 10
     metavar="DIR",
     type=click.Path(path_type=Path),
     shell_complete=folders,
-    help="Read this folder: is it exactly what was delivered?",
+    help="Read this folder, and compare it with what was delivered.",
 )
-@click.option("--online", is_flag=True, help="Ask the buckets: do they still hold it, and its records?")
+@click.option("--online", is_flag=True, help="Check that the buckets still hold the files and their records.")
 @click.option(
     "--download",
     is_flag=True,
-    help="With --online: read every object, too, and compare its content. That transfers all of it.",
+    help="With --online: also read every object, and compare its content. This transfers all data.",
 )
 @click.option(
     "--profile",
@@ -94,8 +94,8 @@ NAMED = 10
     metavar="FILE",
     multiple=True,
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Trust this public key of the receiver (PEM; several in a file, or several times). Also trusted are"
-    " those that the profile names.",
+    help="Trust this public key of the receiver (PEM; may hold several). The keys that the profile names"
+    " are trusted, too.",
 )
 @click.option(
     "--signature",
@@ -113,34 +113,34 @@ NAMED = 10
     " that lies beside RECEIPT in a file that ends in .tsr.",
 )
 @click.option(
-    "--require-signature", is_flag=True, help="Exit with 3 unless a key that is trusted has signed."
+    "--require-signature", is_flag=True, help="Exit with 3 unless the receipt is signed by a trusted key."
 )
 @click.option(
     "--expect",
     metavar="SHA256",
-    help="The receipt's SHA-256 as you know it from elsewhere: exit with 3 if not.",
+    help="The receipt's SHA-256 as you know it from elsewhere: exit with 3 if it differs.",
 )
 @click.option(
     "--chain",
     is_flag=True,
-    help="Walk the custody chain, too: what the receiver did afterwards. It lies beside RECEIPT in a file"
-    " that ends in .custody.jsonl; with --online, the bucket's is walked.",
+    help="Also verify the custody chain: what the receiver did afterwards. It is read from the file beside"
+    " RECEIPT that ends in .custody.jsonl; with --online, from the bucket.",
 )
 @click.option(
     "--expect-last",
     metavar="SHA256",
-    help="With --chain: SHA-256 of its last line as you know it from elsewhere: exit with 3 if not.",
+    help="With --chain: SHA-256 of its last line as you know it from elsewhere: exit with 3 if it differs.",
 )
 @click.option(
     "--against",
     metavar="OTHER",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="A later receipt, or an index: name what was added, removed, changed or moved since.",
+    help="A later receipt, or an index: list what was added, removed, changed or moved since.",
 )
 @patience_option
 @plain_http_option
-@click.option("--all", "names_all", is_flag=True, help="Name every file that differs, not the first ten.")
-@output_option("Write all that differs as CSV: difference, path, message.")
+@click.option("--all", "names_all", is_flag=True, help="List all files that differ, not only the first ten.")
+@output_option("Write all differences as CSV: difference, path, message.")
 @force_option
 @choice_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout, the last a summary.")
@@ -171,11 +171,11 @@ def verify(
     symlinks: str | None,
     as_json: bool,
 ) -> int:
-    """Hold RECEIPT, a file or s3://bucket/key, against what is there now.
+    """Verify RECEIPT, a file or s3://bucket/key, and compare it with what is there now.
 
     Without --source or --online only the receipt itself is checked: its form, its totals, and that its parts
-    agree. So would those of another that somebody has put in its place: that nobody did is shown by the
-    receiver's signature (--key), or by its SHA-256 known from elsewhere (--expect).
+    agree. A forged receipt would pass that, too: to be sure that it is authentic, check the receiver's
+    signature (--key), or a SHA-256 that you know from elsewhere (--expect).
     """
     from upload_client.support.inputs import one_reader  # noqa: PLC0415 # not for --help
 

@@ -83,7 +83,7 @@ class Accounts:
         return delivery_policy(control, layout.root, landing, prefixes)
 
     def invite(self, dataset: str, delivery_id: str, user: str, *, endpoint: str | None = None) -> Admission:
-        """Let somebody deliver. It may be repeated.
+        """Give a user access to a delivery. It may be repeated.
 
         Args:
             dataset: of the delivery.

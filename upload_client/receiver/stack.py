@@ -147,7 +147,7 @@ class Receiver:
         temporary_password: str | None = None,
         resend: bool = False,
     ) -> Invitation:
-        """Let somebody deliver. May be repeated: what is as it should be already is left so.
+        """Give a user access to a delivery. May be repeated: what is as it should be already is left so.
 
         Args:
             dataset: name of the data set.

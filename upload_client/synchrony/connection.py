@@ -62,7 +62,7 @@ class Outcome:
     """The outcome of a sync.
 
     Attributes:
-        exit_code: 0: both sides are the same, as far as was asked for. 2: nobody was there to choose. 3:
+        exit_code: 0: both sides are the same, as far as was asked. 2: nobody was there to choose. 3:
             conflicts are left. 4: something could not be done. 8: something was not chosen.
         files: files there are, on either side.
         done: path and act of each that was done.

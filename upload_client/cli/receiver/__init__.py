@@ -18,7 +18,7 @@ __all__ = ["receiver"]
 
 @click.group(
     cls=Group,
-    short_help="For receivers: deploy the receiving end, invite providers, judge.",
+    short_help="For receivers: deploy the receiving end, invite providers, validate.",
     sections=(
         examples(
             ("upload-client receiver template -o receiver.yaml", "what CloudFormation deploys"),
@@ -29,9 +29,10 @@ __all__ = ["receiver"]
     ),
 )
 def receiver() -> None:
-    """Put up the receiving end, invite providers to it, and see who may deliver what.
+    """Deploy the receiving end, invite providers to it, and see who may deliver what.
 
-    That is at AWS. On your own storage `serve` receives: `upload-client docs receiving`.
+    These commands are for a receiver at AWS. On your own storage run `serve`: see `upload-client docs
+    receiving`.
     """
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.command(
     "hand-over",
     cls=Command,
-    short_help="Move a complete delivery on into an archive, with proof.",
+    short_help="Copy a complete delivery into an archive, with proof.",
     sections=(
         examples(
             (f"upload-client receiver hand-over {A_DELIVERY} \\\n    --to s3://archive/survey7/1/", ""),
@@ -38,12 +38,12 @@ if TYPE_CHECKING:
             ),
         ),
         exit_codes(
-            ("0", "handed over, or it was before"),
-            ("1", "landing or archive is not what the receipt names: what, is told"),
+            ("0", "handed over, now or before"),
+            ("1", "landing bucket or archive differ from the receipt: the message names the files"),
             ("8", "the delivery is not complete"),
             (
                 "11",
-                "somebody else hands it over, or the provider is at work while files are to be removed",
+                "another hand-over is running, or the provider delivers while files are to be removed",
             ),
         ),
     ),
@@ -52,9 +52,14 @@ if TYPE_CHECKING:
 @sample_option
 @click.option("--to", required=True, metavar="S3-URI", help="The archive: s3://BUCKET/PREFIX/")
 @click.option(
-    "--keep/--remove", default=True, show_default=True, help="Leave the files in landing, or remove them."
+    "--keep/--remove",
+    default=True,
+    show_default=True,
+    help="Keep the files in the landing bucket, or remove them.",
 )
-@click.option("--notify", "topic", metavar="ARN", help="An SNS topic that gets the record as JSON.")
+@click.option(
+    "--notify", "topic", metavar="ARN", help="An SNS topic to which the record is published, as JSON."
+)
 @of_a_receiver
 def hand_over(
     *,
@@ -69,12 +74,12 @@ def hand_over(
     region: str | None,
     as_json: bool,
 ) -> None:
-    """Copy what a receipt names into an archive, prove it there, record it; then, if asked, remove it here.
+    """Copy a receipt's files into an archive, verify and record them; then, if asked, remove them here.
 
-    Each file is copied on the receipt's ETag, and has the receipt's CRC32 and size in the archive before
-    anything is recorded; nothing is removed before that. It may be run again at any time: it goes on, and
-    done twice it does nothing. The settings are those of --on, else of UPLOAD_CLIENT_VALIDATOR (JSON), else
-    of the receiver's stack.
+    Each file is copied only if it has the receipt's ETag, and must have the receipt's CRC32 and size in the
+    archive before anything is recorded or removed. Run it again at any time: it resumes, and does nothing
+    where all is done. The settings come from --on, else from UPLOAD_CLIENT_VALIDATOR (JSON), else from the
+    receiver's stack.
     """
     import boto3  # noqa: PLC0415 # not for --help
 
@@ -115,7 +120,7 @@ def hand_over(
 @click.command(
     "close",
     cls=Command,
-    short_help="Close a delivery that was taken over: nothing more is sent.",
+    short_help="Close a delivery that you have taken over.",
     sections=(
         examples(
             (f"upload-client receiver close {A_DELIVERY} \\\n    --note 'in the archive since Monday'", ""),
@@ -126,7 +131,7 @@ def hand_over(
 @of_a_delivery
 @sample_option
 @note_option
-@click.option("--reopen", is_flag=True, help="Take it back: the delivery goes on.")
+@click.option("--reopen", is_flag=True, help="Open it again: files can be sent.")
 @of_a_receiver
 def close(
     *,
@@ -140,11 +145,11 @@ def close(
     region: str | None,
     as_json: bool,
 ) -> None:
-    """Close a delivery that was taken over, by whatever means.
+    """Close a delivery whose files you have taken over.
 
-    A provider who runs the same command again is told so, with exit code 0, and nothing is sent again,
-    although the files are no longer where they landed. (After `receiver hand-over --remove` that is so by
-    itself.) The settings are those of --on, else of UPLOAD_CLIENT_VALIDATOR (JSON), else of the receiver's
+    A provider who runs the same command again gets exit code 0 and a message, and sends nothing again,
+    although the files are no longer in the landing bucket. (`receiver hand-over --remove` closes a delivery,
+    too.) The settings come from --on, else from UPLOAD_CLIENT_VALIDATOR (JSON), else from the receiver's
     stack.
     """
     import time  # noqa: PLC0415 # not for --help
@@ -196,7 +201,7 @@ def close(
 @click.command(
     "remove",
     cls=Command,
-    short_help="Remove a delivery that is withdrawn, or whose time is over.",
+    short_help="Remove a delivery that was withdrawn or has expired.",
     sections=(
         examples(
             (
@@ -205,10 +210,10 @@ def close(
             ),
         ),
         exit_codes(
-            ("0", "removed, or it was before"),
-            ("1", "a bucket refuses, or the receipt is not proven by the receiver's own logs"),
+            ("0", "removed, now or before"),
+            ("1", "a request was refused, or the receiver's own logs do not prove the receipt"),
             ("8", "there is no receipt: the delivery is not complete"),
-            ("11", "it is handed over, removed or delivered to at this moment: run it again later"),
+            ("11", "a hand-over, a removal or the provider is running: run it again later"),
         ),
     ),
 )
@@ -220,7 +225,7 @@ def close(
     required=True,
     type=click.Choice(["withdrawn", "expired"]),
     metavar="WHY",
-    help="withdrawn, or expired: the time to keep it is over.",
+    help="withdrawn, or expired (its retention period is over).",
 )
 @note_option
 @of_a_receiver
@@ -236,11 +241,12 @@ def remove(
     region: str | None,
     as_json: bool,
 ) -> None:
-    """Close a complete delivery and delete from landing what its receipt names, each object on its ETag.
+    """Close a complete delivery, and delete its files from the landing bucket, each only on its ETag.
 
-    What was replaced since, and what lies there besides, stays. Where the receiver has a `signing_key`, it is
-    recorded in the custody chain of the receipt, which stays as it is. It may be run again: it goes on. The
-    settings are those of --on, else of UPLOAD_CLIENT_VALIDATOR (JSON), else of the receiver's stack.
+    Objects that were replaced since, and others, are kept. Where the receiver has a `signing_key`, the
+    removal is recorded in the receipt's custody chain; the receipt itself does not change. Run it again to
+    resume. The settings come from --on, else from UPLOAD_CLIENT_VALIDATOR (JSON), else from the receiver's
+    stack.
     """
     from upload_client.functions.hand_over.removal import Removal, remove_delivery  # noqa: PLC0415
     from upload_client.functions.hand_over.work import read_receipt  # noqa: PLC0415

@@ -50,13 +50,13 @@ if TYPE_CHECKING:
     help=f"Let N validators (at most {MAX_SHARDS}) share the files of a delivery, run by Step Functions.",
 )
 @click.option(
-    "--definition", is_flag=True, help="Only the state machine that runs them, as JSON, to deploy otherwise."
+    "--definition", is_flag=True, help="Write only the state machine, as JSON, for other deployment tools."
 )
-@click.option("--delivery", is_flag=True, help="What `invite` deploys for each delivery.")
+@click.option("--delivery", is_flag=True, help="Write the template that `invite` deploys for each delivery.")
 @click.option(
     "--hand-over",
     metavar="S3-URI",
-    help="What hands complete deliveries over into an archive, as a stack of its own.",
+    help="Write the template of the hand-over of complete deliveries into an archive, a stack of its own.",
 )
 @force_option
 @debug_option
@@ -71,7 +71,7 @@ def template(
 ) -> None:
     """Write the template of the receiving end: buckets, login, validator, alarms.
 
-    It is to be read: each part says what it is for.
+    Read it before you deploy it: a comment explains each part.
     """
     from upload_client import receiver as templates  # noqa: PLC0415 # not for --help
     from upload_client.errors import UsageError  # noqa: PLC0415
@@ -111,9 +111,9 @@ def template(
 def package(*, functions: bool, output: Path | None, force: bool, as_json: bool) -> None:
     """Build the zip that the validator's Lambda functions run from.
 
-    It holds upload_client's validator, or with --functions the functions around a delivery, and what they
-    need of upload_client. What else they need comes with layers, which are named. The same code makes the
-    same zip, under the same name.
+    It contains upload_client's validator, or with --functions the functions around a delivery, and the
+    modules they import. Other libraries come from Lambda layers, which are listed. The build is reproducible:
+    the same code makes the same zip, under the same name.
     """
     from upload_client.receiver import packaging  # noqa: PLC0415 # not for --help
     from upload_client.support.atomic import check_free, replacing  # noqa: PLC0415
@@ -151,7 +151,7 @@ def policy(*, dataset: str, delivery_id: str, on: Path) -> None:
 @click.command(
     "operator-policy",
     cls=Command,
-    short_help="Print the least that an operator needs.",
+    short_help="Print the IAM policy of an operator.",
     sections=(
         examples(
             ("upload-client receiver operator-policy --for invite", "who invites providers, and sees who is"),
@@ -175,15 +175,20 @@ def policy(*, dataset: str, delivery_id: str, on: Path) -> None:
     metavar="DUTY",
     help="invite, look-after; with --on: accounts (who invites), serve.  [repeatable]",
 )
-@click.option("--on", metavar="FILE", type=FILE, help="Not at AWS: the configuration of `receiver serve`.")
+@click.option(
+    "--on",
+    metavar="FILE",
+    type=FILE,
+    help="For a receiver outside AWS: the configuration of `receiver serve`.",
+)
 @of_a_stack
 def operator_policy(
     *, duties: tuple[Duty, ...], on: Path | None, stack: str, region: str | None, as_json: bool
 ) -> None:
-    """Print the IAM policy of whoever runs these commands and does nothing else, as JSON.
+    """Print the IAM policy that an operator of these commands needs, as JSON.
 
-    The page has its table: what each permission is for. Who invites makes roles, and who deploys the
-    template as well: see there what that means.
+    The page lists what each permission is for. To invite users and to deploy the template, an operator needs
+    to create roles; the page says what that implies.
     """
     from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
     from upload_client.receiver.operator import policy_for  # noqa: PLC0415

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @click.command(
     cls=Command,
-    short_help="Let somebody deliver.",
+    short_help="Give a user access to a delivery.",
     sections=(
         examples(
             (
@@ -45,10 +45,12 @@ if TYPE_CHECKING:
     ),
 )
 @of_a_delivery
-@click.option("--user", required=True, metavar="NAME", help="Who. A user who is not there yet is made.")
+@click.option("--user", required=True, metavar="NAME", help="The user; created if new.")
 @click.option("--email", metavar="ADDRESS", help="Where Cognito mails a new user's temporary password.")
-@click.option("--resend", is_flag=True, help="Mail another one to a user who has never logged in.")
-@click.option("--ask-password", is_flag=True, help="Ask for a temporary password, and mail nothing.")
+@click.option(
+    "--resend", is_flag=True, help="Mail a new temporary password to a user who has never logged in."
+)
+@click.option("--ask-password", is_flag=True, help="Ask for a temporary password instead of mailing one.")
 @click.option(
     "-o", "--output", metavar="FILE", type=FILE, help="The profile  [default: DATASET_DELIVERY_USER.toml]"
 )
@@ -72,11 +74,11 @@ def invite(
     region: str | None,
     as_json: bool,
 ) -> None:
-    """Let somebody deliver one delivery, and write the profile to send to them.
+    """Give a user access to one delivery, and write the profile to send to them.
 
-    They may write and read what is theirs of this delivery, and nothing else. The profile holds no password.
-    It may be repeated: what is as it should be is left so. With --on a new user's key is written beside it,
-    into a file that only you can read.
+    The user may write and read the keys of this delivery that a provider needs, and nothing else. The profile
+    holds no password. Run it again at any time: what exists is kept. With --on, a new user's access key is
+    written beside the profile, into a file that only you can read.
     """
     from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
     from upload_client.support.atomic import check_free, replacing  # noqa: PLC0415 # not for --help
@@ -136,7 +138,7 @@ def invite(
 @on_option
 @of_a_stack
 def list_(*, on: Path | None, stack: str, region: str | None, as_json: bool) -> None:
-    """List the deliveries somebody is invited to, since when, and to where they were handed over."""
+    """List the deliveries with invited users, since when, and where they were handed over to."""
     if on is not None:
         invited = sorted(accounts_of(on).deliveries())
         if as_json:
@@ -168,7 +170,7 @@ def list_(*, on: Path | None, stack: str, region: str | None, as_json: bool) -> 
 
 @click.command(
     cls=Command,
-    short_help="Show who may deliver a delivery, and where it goes.",
+    short_help="Show who may deliver, and where to.",
     sections=(examples((f"upload-client receiver show {A_DELIVERY}", "")),),
 )
 @of_a_delivery
@@ -233,7 +235,7 @@ def _places(opened: Receiver, delivery: Delivery) -> dict[str, str]:
     ),
 )
 @of_a_delivery
-@click.option("--user", metavar="NAME", help="Whose invitation ends  [default: everybody's]")
+@click.option("--user", metavar="NAME", help="The user  [default: all users]")
 @on_option
 @of_a_stack
 def revoke(
@@ -246,10 +248,10 @@ def revoke(
     region: str | None,
     as_json: bool,
 ) -> None:
-    """End the invitation of one user to a delivery, or of all. What has landed stays.
+    """End the access of one user to a delivery, or of all. Files that have arrived are kept.
 
-    Without --user the delivery's role goes too, and with it at once whatever was logged in. A user whose last
-    delivery this was can no longer log in.
+    Without --user the delivery's role is deleted too, which ends all open sessions at once. A user without
+    any other delivery can no longer log in.
     """
     if on is not None:
         did = accounts_of(on).revoke(dataset, delivery_id, user)

@@ -46,7 +46,10 @@ def of_a_stack(command: Callable[..., Any]) -> Callable[..., Any]:
 def of_a_receiver(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that say whose settings count, for `receiver_settings`."""
     return click.option(
-        "--on", metavar="FILE", type=FILE, help="Not at AWS: the configuration of `receiver serve`."
+        "--on",
+        metavar="FILE",
+        type=FILE,
+        help="For a receiver outside AWS: the configuration of `receiver serve`.",
     )(of_a_stack(command))
 
 
@@ -84,7 +87,7 @@ def endpoint_option(help_text: str) -> Callable[..., Any]:
 
 sample_option = click.option("--sample", is_flag=True, help="The small sample agreed on first.")
 note_option = click.option(
-    "--note", default="", metavar="TEXT", callback=_one_line, help="What the provider is told, one line."
+    "--note", default="", metavar="TEXT", callback=_one_line, help="A message to the provider, one line."
 )
 
 
@@ -129,7 +132,8 @@ on_option = click.option(
     "--on",
     metavar="FILE",
     type=FILE,
-    help="Not at AWS: the configuration of `receiver serve`. Users are made by the store's IAM API.",
+    help="For a receiver outside AWS: the configuration of `receiver serve`. Users are created with the"
+    " store's IAM API.",
 )
 
 

@@ -36,7 +36,7 @@ from upload_client.core.text import counted
 def key() -> None:
     """Make or show the key with which the receiver signs the receipts of complete deliveries.
 
-    The page says how providers and auditors hold a receipt against it.
+    The page says how providers and auditors verify a receipt with it.
     """
 
 
@@ -50,8 +50,8 @@ def key() -> None:
 def make(*, file: Path) -> None:
     """Make an Ed25519 key in FILE, which only you can read, and its public half in FILE.pub.pem.
 
-    Nothing is replaced. Keep FILE where the validator runs (setting `signing_key`), and a copy where it does
-    not; give the public half to providers and auditors.
+    No file is overwritten. Keep FILE where the validator runs (setting `signing_key`), and a copy elsewhere;
+    give the public half to providers and auditors.
     """
     from upload_client.receipts.signing import make_key  # noqa: PLC0415 # cryptography is an extra
     from upload_client.support.atomic import check_free, replacing  # noqa: PLC0415 # not for --help
@@ -106,9 +106,9 @@ def export(*, key_name: str, output: Path | None, force: bool, region: str | Non
     sections=(
         examples((f"upload-client receiver sign {A_DELIVERY} \\\n    --key receiver.key", "")),
         exit_codes(
-            ("0", "signed, or it was before"),
+            ("0", "signed, now or before"),
             ("2", "wrong usage, or a key that cannot be used"),
-            ("3", "the logs do not prove what the receipt says: what, is told"),
+            ("3", "the logs do not prove the receipt: the message says what is missing"),
         ),
     ),
 )
@@ -132,11 +132,11 @@ def sign(
     region: str | None,
     as_json: bool,
 ) -> int:
-    """Sign the last receipt of a delivery, where the receiver's own logs prove each line of it.
+    """Sign the last receipt of a delivery, if the receiver's own logs prove each line of it.
 
-    The validator does it by itself where its setting `signing_key` says with what; this is for deliveries
-    that were complete before. The settings are those of --on, else of UPLOAD_CLIENT_VALIDATOR (JSON), else of
-    the receiver's stack.
+    A validator with the setting `signing_key` does this at the end of each delivery; this command is for
+    deliveries that were complete before. The settings come from --on, else from UPLOAD_CLIENT_VALIDATOR
+    (JSON), else from the receiver's stack.
     """
     from upload_client.errors import UsageError  # noqa: PLC0415
     from upload_client.receipts.signing import open_key  # noqa: PLC0415 # cryptography is an extra

@@ -23,7 +23,7 @@ from upload_client.cli.receiver.options import (
 
 @click.command(
     cls=Command,
-    short_help="Try what your store keeps to, and write it down for a delivery.",
+    short_help="Test the guarantees of your store, and record them for a delivery.",
     sections=(examples((f"upload-client receiver probe {A_DELIVERY} \\\n    --on receiver.toml", "")),),
 )
 @of_a_delivery
@@ -32,10 +32,10 @@ from upload_client.cli.receiver.options import (
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @debug_option
 def probe(*, dataset: str, delivery_id: str, on: Path, endpoint: str | None, as_json: bool) -> int:
-    """Try what the store keeps to, and write it down for one delivery.
+    """Test which guarantees the store gives, and record the result for one delivery.
 
-    So its client need not try it, where your policy does not let it. It is believed for 7 days, at this
-    endpoint alone. Exit code 14: the store is not safe for a delivery.
+    The delivery's client then need not test the store itself, which your policy may not allow. The result is
+    used for 7 days, and only at this endpoint. Exit code 14: the store is not safe for a delivery.
     """
     from upload_client.core.exits import ExitCode  # noqa: PLC0415 # not for --help
     from upload_client.receiver.probing import probe_for  # noqa: PLC0415 # imports boto3
@@ -56,16 +56,16 @@ def probe(*, dataset: str, delivery_id: str, on: Path, endpoint: str | None, as_
 
 @click.command(
     cls=Command,
-    short_help="Find, and set aside, what keeps a delivery from going on.",
+    short_help="Find and set aside what blocks a delivery.",
     sections=(
         examples(
-            (f"upload-client receiver repair {A_DELIVERY}", "shows what is wrong, and changes nothing"),
-            (f"upload-client receiver repair {A_DELIVERY} --mend", "sets it aside"),
+            (f"upload-client receiver repair {A_DELIVERY}", "show what is wrong, and change nothing"),
+            (f"upload-client receiver repair {A_DELIVERY} --mend", "move it to aside/"),
         ),
     ),
 )
 @of_a_delivery
-@click.option("--mend", is_flag=True, help="Set aside what is wrong. Nothing is deleted.")
+@click.option("--mend", is_flag=True, help="Move what is wrong to aside/. Nothing is deleted.")
 @of_a_receiver
 def repair(
     *,
@@ -77,11 +77,11 @@ def repair(
     region: str | None,
     as_json: bool,
 ) -> int:
-    """Look for control keys that no run can have written, and because of which nobody can go on.
+    """Find control keys that no run can have written, and that block the delivery.
 
-    An index or a lock of the last epoch that there is, a segment beyond the end of a log, a log that is no
-    chain. With --mend they are moved to aside/ below the delivery's keys. It exits with 2 where something is
-    wrong that has not been mended.
+    Such as an index or a lock with the highest possible epoch, a segment beyond the end of a log, or a broken
+    chain. With --mend they are moved to aside/ below the delivery's keys. Exit code 2: something is wrong and
+    was not mended.
     """
     from upload_client.receiver.process import control_bucket  # noqa: PLC0415 # imports boto3
     from upload_client.receiver.repair import Repair  # noqa: PLC0415

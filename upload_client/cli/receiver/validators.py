@@ -39,7 +39,7 @@ def _shard(_context: click.Context, _parameter: click.Parameter, given: str) -> 
 
 @click.command(
     cls=Command,
-    short_help="Be the validator of a delivery, here.",
+    short_help="Validate a delivery in this process.",
     sections=(
         examples(
             (f"upload-client receiver validate {A_DELIVERY}", "once, for example from cron"),
@@ -53,7 +53,7 @@ def _shard(_context: click.Context, _parameter: click.Parameter, given: str) -> 
 )
 @of_a_delivery
 @sample_option
-@click.option("--watch", is_flag=True, help="Go on for every client that comes, until Ctrl-C or SIGTERM.")
+@click.option("--watch", is_flag=True, help="Serve every later client, too, until Ctrl-C or SIGTERM.")
 @click.option(
     "--shard",
     metavar="K/N",
@@ -78,8 +78,9 @@ def validate(
 ) -> int:
     """Judge a delivery in this process, as the Lambda function would.
 
-    Without --watch: for the client that is there, until it ends; or what the last one has left unjudged. The
-    settings are those of --on, else of UPLOAD_CLIENT_VALIDATOR (JSON), else of the receiver's stack.
+    Without --watch it serves the client that is running, until that ends; or judges what the last one left
+    unjudged. The settings come from --on, else from UPLOAD_CLIENT_VALIDATOR (JSON), else from the receiver's
+    stack.
     """
     import signal  # noqa: PLC0415 # not for --help
 
@@ -125,11 +126,11 @@ def validate(
 )
 @click.argument("configuration", metavar="FILE", type=FILE)
 def serve(*, configuration: Path) -> int:
-    """Judge every delivery whose client comes, and tell how it has ended.
+    """Validate all deliveries to this receiver, and report how each run ended.
 
-    FILE (TOML) names the buckets, and in the table [serve] what else there is. The
-    credentials are those that boto3 finds. Any number of these processes may run at once, on several
-    machines. Needs the extra: pip install 'upload-client[serve]'.
+    FILE (TOML) names the buckets, and has all other settings in the table [serve]. Credentials are those that
+    boto3 finds. Any number of these processes may run at once, on several machines. Needs the extra: pip
+    install 'upload-client[serve]'.
     """
     import logging  # noqa: PLC0415 # not for --help
     import signal  # noqa: PLC0415
