@@ -723,6 +723,7 @@ def test_a_table_of_uploads_gives_back_what_was_put_in(writes):
     for row, each in writes:
         table[row] = expected[row] = each
     assert [table[row] for row in range(5)] == expected
+    assert table.epochs(4) == [-1 if each is None else each.epoch for each in expected[:4]]
     for row, each in enumerate(expected):
         assert table.identity(row) == ((-1, -1) if each is None else (each.epoch, each.n))
         if each is not None:
@@ -1016,6 +1017,7 @@ def test_the_last_one_to_hold_what_was_shared_holds_it_without_copying():
     other[0] = upload()
     table[1] = upload()
     assert table._rows is held
+    assert table.epochs(3) == [-1, upload().epoch, -1]
 
 
 # --- rows of paths ---

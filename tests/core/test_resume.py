@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -89,6 +90,21 @@ def test_what_was_found_ok_and_has_not_changed_is_valid(checksum, local, crc32):
     assert decide(past("ok"), THERE, local, checksum=checksum, local_crc32=crc32) == Start(
         "valid", Reason.VALID
     )
+
+
+@pytest.mark.parametrize("verdict", VERDICTS)
+@pytest.mark.parametrize("local", [SAME, TOUCHED, Local(9, etag="cd" * 16)])
+def test_what_was_held_against_other_checksums_than_the_index_has_is_told_by_its_content(verdict, local):
+    """Neither the time of a file nor the ETag of an object says that they are its checksums."""
+    judged = past(verdict, upload=replace(U, source_etag="cd" * 16))
+
+    def start(crc32=None, *, is_compared=False):
+        return decide(judged, THERE, local, is_compared=is_compared, local_crc32=crc32)
+
+    assert start() is Need.LOCAL_CRC32
+    assert start("") == Start("ready", Reason.CHECKSUM_CHANGED)
+    assert start(CRC) == start(CRC, is_compared=True)
+    assert start(OTHER_CRC).reason in (Reason.CHANGED, Reason.CHANGED_UNJUDGED)
 
 
 @pytest.mark.parametrize("verdict", ["ok", "failure"])

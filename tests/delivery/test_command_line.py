@@ -6,6 +6,7 @@ import hashlib
 import signal
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import pandas as pd
@@ -14,6 +15,7 @@ from delivery.conftest import Delivery, content
 from faults.privileges import without_privileges
 from waiting import until
 
+from upload_client.core.digests import Digests
 from upload_client.core.files import STATES
 
 COLUMNS = [
@@ -200,6 +202,61 @@ def test_what_has_another_checksum_than_the_index_says_is_not_delivered_whatever
     index.write_text("\n".join(["path,sha256", *(f"{name},{good[name]}" for name in names), ""]))
     assert delivery.run("--source", data, "--index", index).exit_code == 0
     assert delivery.landed() == content(data)
+
+
+@pytest.mark.parametrize("algorithm", ["crc32", "crc32c", "crc64nvme", "md5", "sha1", "sha256", "sha512"])
+def test_an_index_that_names_another_checksum_of_what_was_delivered_is_no_success(
+    delivery: Delivery, data: Path, tmp_path: Path, algorithm: str
+) -> None:
+    """Neither where the file and its time are as they were, nor in the run after the one that told of it."""
+    files, index = content(data), tmp_path / "mine.csv"
+    first, *_ = sorted(files)
+
+    def write(others: dict[str, bytes]) -> None:
+        rows = [f"{name},{digest_of(algorithm, body)}" for name, body in (files | others).items()]
+        index.write_text("\n".join([f"path,{algorithm}", *rows, ""]))
+
+    write({})
+    assert delivery.run("--source", data, "--index", index).exit_code == 0
+    settled = delivery.run("--source", data, "--index", index)
+    assert (settled.exit_code, settled.summary["files_sent"]) == (0, 0), settled
+    assert "nothing to do" in settled.stderr
+    write({first: b"something else"})
+    for _ in range(2):
+        told = delivery.run("--source", data, "--index", index)
+        assert told.exit_code == 4, told
+        assert told.summary["counts"]["failed"] == 1
+        assert first in told.stderr
+        assert "checksum in the index" in told.stderr
+    write({})
+    assert delivery.run("--source", data, "--index", index).exit_code == 0
+    assert delivery.landed() == files
+
+
+def digest_of(algorithm: str, body: bytes) -> str:
+    digests = Digests([algorithm]) if algorithm != "crc32" else None
+    if digests is None:
+        return f"{zlib.crc32(body):08x}"
+    digests.update(body)
+    return digests.digest(algorithm).hex()
+
+
+def test_a_column_of_checksums_that_is_new_is_held_against_what_was_delivered_and_read_for_it(
+    delivery: Delivery, data: Path, tmp_path: Path
+) -> None:
+    files, index = content(data), tmp_path / "mine.csv"
+    assert delivery.run("--source", data).exit_code == 0
+    rows = [f"{name},{hashlib.sha256(body).hexdigest()}" for name, body in files.items()]
+    index.write_text("\n".join(["path,sha256", *rows, ""]))
+    right = delivery.run("--source", data, "--index", index)
+    assert (right.exit_code, right.summary["files_sent"]) == (0, 0), right
+    index.write_text("\n".join(["path,sha256", *rows[1:], f"{rows[0].split(',')[0]},{'ab' * 32}", ""]))
+    wrong = delivery.run("--source", data, "--index", index)
+    assert wrong.exit_code == 4, wrong
+    assert "does not match the sha256 checksum in the index" in wrong.stderr
+    plan = delivery.run("--source", data, "--index", index, "--dry-run")
+    (event,) = [each for each in plan.events if each["kind"] == "plan" and each["state"] == "ready"]
+    assert event["reason"] == "its checksum in the index is another than was sent: will be sent again"
 
 
 def test_invalid_files_are_named_and_exit_3_and_can_be_sent_again(delivery: Delivery, data: Path) -> None:

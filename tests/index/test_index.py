@@ -39,7 +39,7 @@ from upload_client.index import (
     write_index,
 )
 from upload_client.index.choosing import Choice, parse_patterns
-from upload_client.index.files import files_of
+from upload_client.index.files import Files, files_of
 from upload_client.index.selecting import select
 from upload_client.index.taking import list_bucket
 from upload_client.s3.bucket import Bucket, StoreError, refusal
@@ -397,6 +397,10 @@ def test_every_name_survives_the_file_exactly(tmp_path_factory, rows):
 def test_an_index_for_the_receiver_says_what_this_run_sends(source, tmp_path):
     data = encode_index(scan(source, checksums=False, include=["*.csv"]), will_transfer=[True, False])
     assert data == b"path,checksum,size,will_transfer\na.csv,,1,true\nb/c.csv,,2,false\n"
+    others = Files(["a", "b"], [None, "yH2GHg=="], [1, 2], {"md5": [None, "x"], "sha256": ["y", "z"]})
+    assert encode_index(others, [True, False]) == (
+        b"path,checksum,size,md5,sha256,will_transfer\na,,1,,y,true\nb,yH2GHg==,2,x,z,false\n"
+    )
     (tmp_path / "back.csv").write_bytes(data)
     back = read_index(tmp_path / "back.csv")  # who takes it for a list means what it says
     assert back["path"].tolist() == ["a.csv"]

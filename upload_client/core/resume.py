@@ -152,6 +152,7 @@ def decide(
     *,
     checksum: str | None = None,
     size: int | None = None,
+    is_compared: bool = True,
     resend_invalid: bool = False,
     local_crc32: str | None = None,
     head: Landed | None = None,
@@ -164,8 +165,11 @@ def decide(
         local: the file now.
         checksum: the index's CRC32 in base64.
         size: the index's bytes. What is sent in vain, because the file has others, is told with these.
+        is_compared: whether the index's checksums of other kinds are those that the upload was held against
+            when it was sent. If not, only the file's content can tell.
         resend_invalid: send what was judged invalid although it has not changed.
-        local_crc32: the answer to `Need.LOCAL_CRC32`, base64; empty where the file cannot be read.
+        local_crc32: the answer to `Need.LOCAL_CRC32`, base64; empty where the file cannot be read, or has
+            another checksum of any kind than the index.
         head: the answer to `Need.HEAD`; `GONE` where nothing is there.
     """
     other_size = size not in (None, local.size)
@@ -185,10 +189,12 @@ def decide(
     if other_size and local.size == upload.size:
         return _SEND[Reason.SIZE_CHANGED]
     judged = past.verdict in ("ok", "failure")
-    unchanged = _unchanged(upload, local, local_crc32)
+    unchanged = _unchanged(upload, local, local_crc32, is_compared=is_compared)
     if unchanged is None:
         return Need.LOCAL_CRC32
     if not unchanged:
+        if local_crc32 == "" and not is_compared:
+            return _SEND[Reason.CHECKSUM_CHANGED]
         return _SEND[Reason.CHANGED if judged else Reason.CHANGED_UNJUDGED]
     if not judged:
         return _NOT_JUDGED
@@ -200,13 +206,13 @@ def decide(
     return _SEND[Reason.PROMISED] if past.code == FileCode.NOT_AS_PROMISED else _INVALID
 
 
-def _unchanged(upload: Upload, local: Local, local_crc32: str | None) -> bool | None:
+def _unchanged(upload: Upload, local: Local, local_crc32: str | None, *, is_compared: bool) -> bool | None:
     """Whether the file is still what was sent; None where only its content can tell."""
     if local.size != upload.size:
         return False
-    if local.mtime_ns is not None and local.mtime_ns == upload.mtime_ns:
+    if is_compared and local.mtime_ns is not None and local.mtime_ns == upload.mtime_ns:
         return True
-    if local.etag is not None and local.etag == upload.source_etag:
+    if is_compared and local.etag is not None and local.etag == upload.source_etag:
         return True
     return None if local_crc32 is None else local_crc32 == upload.crc32
 

@@ -248,6 +248,11 @@ class UploadTable(Shared):
         epoch, n = _IDENTITY.unpack_from(self._rows, row * _PACKED.size)
         return epoch, n
 
+    def epochs(self, n_rows: int) -> list[int]:
+        """Epoch of the upload of each of the first rows; -1 where there is none."""
+        packed = memoryview(self._rows)[: n_rows * _PACKED.size]
+        return [epoch for (epoch,) in _EPOCHS.iter_unpack(packed)]
+
     def epoch_and_size(self, row: int) -> tuple[int, int]:
         """Epoch and bytes of the row's upload; -1 and 0 where there is none."""
         epoch, _, size, *_ = _PACKED.unpack_from(self._rows, row * _PACKED.size)

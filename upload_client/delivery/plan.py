@@ -84,6 +84,7 @@ def make_plan(
     n_threads: int,
     digests: Callable[[int], tuple[tuple[str, bytes], ...]] = lambda _: (),
     size_to_be: Callable[[int], int | None] = lambda _: None,
+    compared: bytearray | None = None,
     sha256: bool = False,
     landed_crc32: Callable[[], bool] = lambda: True,
     check: Callable[[], None] = lambda: None,
@@ -102,6 +103,8 @@ def make_plan(
         n_threads: checksums found out at once.
         digests: checksums of other kinds that the file of a row must have.
         size_to_be: bytes that it must have; None: as many as are found.
+        compared: of each row, whether its `digests` are those that what has landed of it was held against;
+            None: they all are.
         sha256: compute that, too, of what is read anyway.
         landed_crc32: whether to believe the CRC32 that the store says of an object that nobody has announced:
             not where it says what it was told, and the run that sent it may have ended before it was read
@@ -113,7 +116,7 @@ def make_plan(
     Raises:
         StoreError: the landing bucket could not be listed.
     """
-    how = (resend_invalid, digests, size_to_be, sha256, check, listed)
+    how = (resend_invalid, digests, size_to_be, compared, sha256, check, listed)
     survey = _Survey(ledger, history, epoch, root, sources, landing, *how)
     undecided = survey.look()
     if undecided:
@@ -145,6 +148,7 @@ class _Survey:
         resend_invalid: bool,
         digests: Callable[[int], tuple[tuple[str, bytes], ...]],
         size_to_be: Callable[[int], int | None],
+        compared: bytearray | None,
         sha256: bool,
         check: Callable[[], None],
         listed: Callable[[int], object],
@@ -159,6 +163,7 @@ class _Survey:
         self._resend_invalid = resend_invalid
         self._digests = digests
         self._size_to_be = size_to_be
+        self._compared = compared
         self._sha256 = sha256
         self.landed_crc32 = True
         self._check = check
@@ -230,6 +235,9 @@ class _Survey:
         same = own_sizes
         if of_index != own:  # of most lists it is the same, or nothing
             same = [size if to_be in (-1, size) else -1 for to_be, size in zip(of_index, own, strict=True)]
+        if self._compared is not None:
+            compared = taken(self._compared, rows)
+            same = [size if known else -1 for size, known in zip(same, compared, strict=True)]
         settled = place_valid(self._ledger, rows, self._history, (sizes, etags), (same, mtimes_ns))
         if all(settled):
             put(self._reasons, rows, bytes((_VALID,)) * len(rows))
@@ -289,6 +297,7 @@ class _Survey:
             local,
             checksum=self._ledger.checksum(row),
             size=self._size_to_be(row),
+            is_compared=self._compared is None or bool(self._compared[row]),
             resend_invalid=self._resend_invalid,
             local_crc32=local_crc32,
             head=head,
@@ -344,9 +353,11 @@ class _Survey:
                 found = self._root.bucket.head(relpath)
             except StoreError:
                 return "", None
-            if found is None or any(digests.get(name, stated) != stated for name, stated in found.digests):
+            stated_of = {} if found is None else dict(found.digests)
+            # What its store does not say is told of by copying it.
+            if found is None or any(stated_of.get(name) != digest for name, digest in digests.items()):
                 return "", None
-            stated = dict(found.digests).get("sha256") if self._sha256 else None
+            stated = stated_of.get("sha256") if self._sha256 else None
             return found.crc32 or "", None if stated is None else stated.hex()
         crc, offset = 0, 0
         others = Digests({*digests, "sha256"} if self._sha256 else digests)

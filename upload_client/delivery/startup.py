@@ -31,6 +31,7 @@ from upload_client.core.segments import LogChain
 from upload_client.core.store_profile import StoreProfile
 from upload_client.core.text import counted, for_log
 from upload_client.delivery import finish, progress
+from upload_client.delivery.earlier_indexes import compared_rows
 from upload_client.delivery.plan import Plan, make_plan
 from upload_client.delivery.run import LOOK_EVERY, ConnectedRun, Run, versions
 from upload_client.delivery.validation import BUSY_RETRY, Request, Validation
@@ -160,6 +161,7 @@ def survey(run: Run, epoch: int, check: Callable[[], None] | None = None) -> Sur
     rows = source.rows()
     folded = run.patience(lambda: read_logs(places.control, places.layout, rows, run.waits))
 
+    compared = run.patience(lambda: compared_rows(source.index, rows, folded.history, places))
     noticed_at = run.clock.monotonic()
 
     def listed(n: int) -> None:
@@ -184,6 +186,7 @@ def survey(run: Run, epoch: int, check: Callable[[], None] | None = None) -> Sur
             n_threads=_LOOKS if run.n_threads == "auto" else run.n_threads,
             digests=source.digests,
             size_to_be=source.size_to_be,
+            compared=compared,
             sha256=places.settings.digest == "sha256",
             landed_crc32=lambda: _verifies_checksums(run),
             check=check or run.check_stop,

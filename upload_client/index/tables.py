@@ -408,14 +408,18 @@ def _lines(
     paths = files.paths or ()
     nothing: Sequence[None] = [None] * len(paths)
     rows = zip(paths, files.checksums or nothing, files.sizes or nothing, strict=True)
-    ends = ["\n"] * len(paths)
-    header = delimiter.join(COLUMNS)
+    header, ends = [*COLUMNS, *files.others], [""] * len(paths)
+    for column in files.others.values():
+        ends = [f"{end}{delimiter}{digest or ''}" for end, digest in zip(ends, column, strict=True)]
     if will_transfer is not None:
-        header += f",{_WILL_TRANSFER}"
-        ends = [",true\n" if will else ",false\n" for will in will_transfer]
-    yield header + "\n"
+        header.append(_WILL_TRANSFER)
+        ends = [
+            f"{end}{delimiter}{'true' if will else 'false'}"
+            for end, will in zip(ends, will_transfer, strict=True)
+        ]
+    yield delimiter.join(header) + "\n"
     to_quote = re.compile(rf'["{delimiter}\r\n]').search
     for (path, checksum, size), end in zip(rows, ends, strict=True):
         if to_quote(path):
             path = '"' + path.replace('"', '""') + '"'  # noqa: PLW2901 - the same, quoted
-        yield f"{path}{delimiter}{checksum or ''}{delimiter}{'' if size is None else size}{end}"
+        yield f"{path}{delimiter}{checksum or ''}{delimiter}{'' if size is None else size}{end}\n"
