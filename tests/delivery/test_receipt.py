@@ -267,8 +267,22 @@ def test_one_that_was_damaged_since_is_no_proof_and_a_run_that_finds_all_deliver
         lambda head: replace(head, clients=()),
         lambda head: replace(head, validators=(replace(head.validators[0], validator_id="nobody"),)),
         lambda head: replace(head, client_log=replace(head.client_log, sha256="0" * 64)),
+        lambda head: replace(head, versions={**head.versions, "boto3": "0.1"}),
+        lambda head: replace(head, finished_at=f"2001{head.finished_at[4:]}"),
+        lambda head: replace(head, finished_at=f"2101{head.finished_at[4:]}"),
     ],
-    ids=["dataset", "epoch", "landing", "index", "clients", "validators", "log"],
+    ids=[
+        "dataset",
+        "epoch",
+        "landing",
+        "index",
+        "clients",
+        "validators",
+        "log",
+        "versions",
+        "before",
+        "after",
+    ],
 )
 def test_one_whose_head_says_something_else_in_valid_form_is_no_proof_and_takes_the_place_of_none(
     delivery: Delivery, data: Path, change

@@ -209,6 +209,13 @@ def test_an_unsigned_receipt_is_called_so(taken, public, capsys):
     code, said = verified(capsys, taken, "--key", public)
     assert code == 0
     assert "by nobody: who could write it could change it" in said
+    fields = ["finished_at", "versions", "delivered_by", "store", "clients", "validators"]
+    claimed = f"claimed   by the client, and proven by nothing but a signature: {', '.join(fields)}\n"
+    assert claimed in said
+    sha256 = hashlib.sha256(taken.read_bytes()).hexdigest()
+    assert "claimed" not in verified(capsys, taken, "--expect", sha256)[1]
+    told = [json.loads(verified(capsys, taken, *more, "--json")[1]) for more in ([], ["--expect", sha256])]
+    assert [each["claimed"] for each in told] == [fields, []]
     assert verified(capsys, taken, "--key", public, "--require-signature")[0] == 3
     assert verified(capsys, taken, "--signature", taken.with_name("none"))[1].count("there is no") == 1
 

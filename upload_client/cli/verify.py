@@ -267,6 +267,7 @@ def verify(
             signature=_as_fields(proof),
             dated=dating._asdict(),
             expected=expected,
+            claimed=_claimed(proof, expected),
             custody=None if custody is None else custody.as_fields(),
         )
     else:
@@ -557,12 +558,22 @@ def _print_proof(checked: Checked, proof: Proof, dating: Dating, expected: bool 
         ("signed", signed),
         ("dated", dated),
     ]
+    if claimed := _claimed(proof, expected):
+        fields = ", ".join(claimed)
+        rows.append(("claimed", f"by the client, and proven by nothing but a signature: {fields}"))
     if expected is not None:
         rows.append(
             ("expected", "yes: it has the SHA-256 that was given" if expected else "NO: another SHA-256")
         )
     for name, what in rows:
         click.echo(for_terminal(f"{name:<9} {what}"))
+
+
+def _claimed(proof: Proof, expected: bool | None) -> Sequence[str]:
+    """Fields of the head that somebody can have changed, and nothing looked at here would show it."""
+    from upload_client.receipts.heads import CLAIMED  # noqa: PLC0415 # imports boto3
+
+    return () if proof.state == "signed" or expected else CLAIMED
 
 
 _CHAINS_DIFFER = (

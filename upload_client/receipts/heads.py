@@ -1,19 +1,28 @@
 """The head of a receipt, held against the delivery that it is kept with: place, runs, the ends of the logs.
 
-Whoever may write into the control bucket may change it, and its form says nothing of that.
+Whoever may write into the control bucket may change it, and its form says nothing of that. Who delivered, and
+what kind of store it was, is in no log: that nobody has changed these only a signature shows.
 """
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from typing import Final
 
 from upload_client.core.history import DeliveryHistory
 from upload_client.core.layout import Layout, segment_key
-from upload_client.core.receipt import ReceiptHead
+from upload_client.core.receipt import ReceiptHead, ended_at
 from upload_client.core.records import MAX_SEGMENT
 from upload_client.receipts.store import runs
 from upload_client.s3.bucket import Bucket, NotFound, ObjectTooLarge
+
+CLAIMED: Final = ("finished_at", "versions", "delivered_by", "store", "clients", "validators")
+"""Fields of a head that nothing proves to who has a receipt, its buckets, and no signature.
+
+With the logs folded `problem_of_runs` holds most of them: not ``delivered_by`` and ``store``, and not the
+milliseconds of ``finished_at``.
+"""
 
 
 def problem_of_delivery(head: ReceiptHead, layout: Layout, epoch: int) -> str | None:
@@ -54,8 +63,15 @@ def problem_of_place(
 def problem_of_runs(head: ReceiptHead, history: DeliveryHistory) -> str | None:
     """Say that it names runs that the logs do not have so, or leaves a client out; None: neither.
 
-    Those that came later are none of this receipt's.
+    Those that came later are none of this receipt's. The run that finished it was made of what it set out
+    with, and did so before its last record, unless the clocks of others were ahead (`ended_at`).
     """
+    if (life := history.clients.get(head.epoch)) is not None and life.init is not None:
+        if head.schema_version > 1 and life.init.versions != head.versions:
+            return "the logs say otherwise by which programs it was finished"
+        last = ended_at(life.seen or "", history.transferred_at.latest, history.judged_at.latest)
+        if head.finished_at < life.init.t or (life.ended == "stop" and head.finished_at > last):
+            return "the logs say otherwise when it was finished"
     clients, validators = runs(history)
     if head.schema_version == 1:
         clients = tuple(replace(run, versions={}) for run in clients)
