@@ -14,7 +14,9 @@ from upload_client.core.synchrony import Act, Change
 from upload_client.errors import Locked, UsageError
 from upload_client.synchrony import s3
 from upload_client.synchrony.folder import Changed, Folder
-from upload_client.transfer import download, partial_file
+from upload_client.transfer import download, partial_file, small_objects
+from upload_client.transfer.object_reader import ObjectReader
+from upload_client.transfer.small_objects import SmallObjects
 
 
 def test_what_one_writes_the_other_gets(person, bucket):
@@ -392,7 +394,7 @@ def test_a_large_file_goes_on_in_the_next_sync_where_the_last_was_cut_off(person
     content = os.urandom(2**19)
     anna.write("large", content)
     anna.sync()
-    real, asked = download._Fetching._range, []
+    real, asked = ObjectReader.range, []
 
     def some(fetching, task, fd, index):
         if index >= 3:
@@ -404,10 +406,10 @@ def test_a_large_file_goes_on_in_the_next_sync_where_the_last_was_cut_off(person
         return real(fetching, task, fd, index)
 
     with monkeypatch.context() as patch:
-        patch.setattr(download._Fetching, "_range", some)
+        patch.setattr(ObjectReader, "range", some)
         assert bert.sync().exit_code == 4
     assert bert.files() == {}
-    monkeypatch.setattr(download._Fetching, "_range", noted)
+    monkeypatch.setattr(ObjectReader, "range", noted)
     assert bert.sync().exit_code == 0
     assert sorted(asked) == [3, 4, 5, 6, 7]
     assert (bert.folder / "large").read_bytes() == content
@@ -425,7 +427,7 @@ def test_where_no_room_is_left_no_more_files_are_tried_and_the_next_sync_brings_
         anna.write(f"{n:02}", f"content {n}")
     anna.sync()
     tried, ended = [], threading.Event()
-    put_down, close = download._Fetching._put_down, download._Fetching.close
+    put_down, close = SmallObjects._put_down, download._Fetching.close
 
     def full(fd, data, offset):
         tried.append(fd)
@@ -442,9 +444,9 @@ def test_where_no_room_is_left_no_more_files_are_tried_and_the_next_sync_brings_
 
     with monkeypatch.context() as patch:
         patch.setattr(partial_file, "write_all", full)
-        patch.setattr(download._Fetching, "_put_down", put_some_down)
+        patch.setattr(SmallObjects, "_put_down", put_some_down)
         patch.setattr(download._Fetching, "close", noticed)
-        patch.setattr(download.Flusher, "takes", lambda *_: True)
+        patch.setattr(small_objects.Flusher, "takes", lambda *_: True)
         outcome = bert.sync()
     assert outcome.exit_code == 4
     assert len(tried) < 30

@@ -32,8 +32,10 @@ from upload_client.functions.data_sync.local import SyncFailed, hold_lock
 from upload_client.functions.data_sync.operations import BatchDataSyncHandler, PrepareBatchDataSyncHandler
 from upload_client.functions.data_sync.paths import LocalPlace, S3Place
 from upload_client.support import atomic
-from upload_client.transfer import download, partial_file
+from upload_client.transfer import download, partial_file, small_objects
 from upload_client.transfer.bulk_requests import look_at, remove_each
+from upload_client.transfer.small_objects import SmallObjects
+from upload_client.transfer.temporary_files import TemporaryFiles
 
 from .conftest import World
 
@@ -606,7 +608,7 @@ def test_small_files_that_find_no_room_end_a_sync_which_goes_on_when_there_is_so
         world.put(f"src/{n:03}", f"content {n}")
     with monkeypatch.context() as patch:
         disk = Filling(patch, 10, number)
-        write, put_down = partial_file.write_all, download._Fetching._put_down
+        write, put_down = partial_file.write_all, SmallObjects._put_down
 
         def write_all(*given) -> None:
             disk.take()
@@ -617,8 +619,8 @@ def test_small_files_that_find_no_room_end_a_sync_which_goes_on_when_there_is_so
             return put_down(*given)
 
         patch.setattr(partial_file, "write_all", write_all)
-        patch.setattr(download._Fetching, "_put_down", put_some_down)
-        patch.setattr(download.Flusher, "takes", lambda *_: True)
+        patch.setattr(SmallObjects, "_put_down", put_some_down)
+        patch.setattr(small_objects.Flusher, "takes", lambda *_: True)
         with pytest.raises(SyncFailed, match=os.strerror(number)) as told:
             world.sync(world.uri("src/"), world.path("dst/"), max_concurrency=4)
     assert disk.tried < 60
@@ -980,7 +982,7 @@ def test_a_folder_that_another_sync_removes_as_empty_is_made_anew(
         real_replace(here, there)
 
     monkeypatch.setattr(atomic, "claimed", claim)
-    monkeypatch.setattr(download, "claimed", claim)
+    monkeypatch.setattr(small_objects, "claimed", claim)
     monkeypatch.setattr(os, "replace", replace)
     world.write("dst/other", "stays")
     config = {"use_custom_tmp_dir": place == "elsewhere", "custom_tmp_dir": world.path("tmp")}
@@ -1043,9 +1045,9 @@ def test_a_file_is_closed_when_none_of_its_ranges_is_under_way_any_more(
     monkeypatch.setattr(partial_file, "RANGE", 2**18)
     monkeypatch.setattr(download, "LARGE", 2**19)
     begun, failed, closing, wrote = threading.Event(), threading.Event(), threading.Event(), []
-    real_write, real_do = download.FileSink.came, download._Fetching._do
+    real_write, real_do = partial_file.FileSink.came, download._Fetching._do
 
-    def write(sink: download.FileSink, n: int) -> None:
+    def write(sink: partial_file.FileSink, n: int) -> None:
         if sink._offset == 0:
             assert begun.wait(30)
             failed.set()
@@ -1060,7 +1062,7 @@ def test_a_file_is_closed_when_none_of_its_ranges_is_under_way_any_more(
         real_do(*args)
         closing.set()
 
-    monkeypatch.setattr(download.FileSink, "came", write)
+    monkeypatch.setattr(partial_file.FileSink, "came", write)
     monkeypatch.setattr(download._Fetching, "_do", do)
     with pytest.raises(SyncFailed, match="refused"):
         world.sync(world.uri("src/"), world.path("dst/"), max_concurrency=4)
@@ -1094,9 +1096,9 @@ def test_no_small_file_has_its_name_before_it_is_on_the_disk(
 
     real = os.replace
     monkeypatch.setattr(os, "replace", rename)
-    monkeypatch.setattr(download, "flush_one", lambda fd: bring([fd])[0])
-    monkeypatch.setattr(download.Flusher, "takes", lambda *_: together)
-    monkeypatch.setattr(download.Flusher, "flush", lambda _, fds, devices: bring(fds))
+    monkeypatch.setattr(small_objects, "flush_one", lambda fd: bring([fd])[0])
+    monkeypatch.setattr(small_objects.Flusher, "takes", lambda *_: together)
+    monkeypatch.setattr(small_objects.Flusher, "flush", lambda _, fds, devices: bring(fds))
     with pytest.raises(SyncFailed, match=r"1 of 40 files.*07: cannot be written here: the disk is broken"):
         world.sync(world.uri("src/"), world.path("dst/"))
     # Of the one that is not on the disk, nothing is left.
@@ -1110,9 +1112,9 @@ def test_more_small_files_than_may_be_open_at_once_all_come(
 ) -> None:
     for n in range(60):
         world.put(f"src/{n:02}", f"content {n}")
-    monkeypatch.setattr(download, "_TOGETHER", 2 * download._BATCH)
-    monkeypatch.setattr(download, "_WRITERS", 1)
-    monkeypatch.setattr(download.Flusher, "takes", lambda *_: together)
+    monkeypatch.setattr(download, "_TOGETHER", 2 * small_objects._BATCH)
+    monkeypatch.setattr(small_objects, "_WRITERS", 1)
+    monkeypatch.setattr(small_objects.Flusher, "takes", lambda *_: together)
     assert world.sync(world.uri("src/"), world.path("dst/")).files_transferred == 60
     assert world.files("dst") == {f"{n:02}": f"content {n}" for n in range(60)}
 
@@ -1123,7 +1125,7 @@ def test_small_files_are_received_while_others_are_brought_to_the_disk_and_named
     for n in range(60):
         world.put(f"src/{n:02}", f"content {n}")
     all_came, named_by = threading.Event(), set()
-    put_down, real, came = download._Fetching._put_down, os.replace, []
+    put_down, real, came = SmallObjects._put_down, os.replace, []
 
     def put_some_down(fetching, batch):
         done = put_down(fetching, batch)
@@ -1140,9 +1142,9 @@ def test_small_files_are_received_while_others_are_brought_to_the_disk_and_named
         named_by.add(threading.current_thread().name)
         real(temporary, path)
 
-    monkeypatch.setattr(download._Fetching, "_put_down", put_some_down)
-    monkeypatch.setattr(download.Flusher, "takes", lambda *_: True)
-    monkeypatch.setattr(download.Flusher, "flush", flush)
+    monkeypatch.setattr(SmallObjects, "_put_down", put_some_down)
+    monkeypatch.setattr(small_objects.Flusher, "takes", lambda *_: True)
+    monkeypatch.setattr(small_objects.Flusher, "flush", flush)
     monkeypatch.setattr(os, "replace", rename)
     assert world.sync(world.uri("src/"), world.path("dst/"), max_concurrency=4).files_transferred == 60
     assert named_by == {"transfer-multiplexer"}
@@ -1158,8 +1160,8 @@ def test_a_fault_while_small_files_are_brought_to_the_disk_ends_the_sync_and_lea
         raise RuntimeError("nobody foresaw it")
 
     monkeypatch.setattr(download, "_TOGETHER", 16)
-    monkeypatch.setattr(download.Flusher, "takes", lambda *_: True)
-    monkeypatch.setattr(download.Flusher, "flush", flush)
+    monkeypatch.setattr(small_objects.Flusher, "takes", lambda *_: True)
+    monkeypatch.setattr(small_objects.Flusher, "flush", flush)
     with pytest.raises(DeliveryError, match="nobody foresaw it"):
         world.sync(world.uri("src/"), world.path("dst/"))
     assert not any(thread.name.startswith("fetch") for thread in threading.enumerate())
@@ -1167,9 +1169,9 @@ def test_a_fault_while_small_files_are_brought_to_the_disk_ends_the_sync_and_lea
 
 @pytest.mark.usefixtures("store")
 def test_a_file_at_the_root_is_written_there_and_not_where_the_process_is() -> None:
-    fetching = SimpleNamespace(_source="s3://bucket/", _folders=set())
+    files = TemporaryFiles("s3://bucket/", 0.0, threading.Event())
     task = download.FetchTask(0, "key", 1, "etag", "/data.bin")
-    assert Path(download._Fetching._temporary(fetching, task)).parent == Path("/")
+    assert Path(files.name(task)).parent == Path("/")
 
 
 def test_only_a_move_asks_about_copies_that_their_etag_proves(
@@ -1214,12 +1216,12 @@ import resource, sys, time
 from upload_client.functions.data_sync.models import DataSyncRequest
 from upload_client.functions.data_sync.sync import run_sync
 from upload_client.support import atomic
-from upload_client.transfer import download
-real = download.flush_one
+from upload_client.transfer import download, small_objects, temporary_files
+real = small_objects.flush_one
 def slowly(fd):
     time.sleep(0.02)
     return real(fd)
-download.flush_one = slowly
+small_objects.flush_one = temporary_files.flush_one = slowly
 download.SMALL, download.partial_file.RANGE, download.LARGE = 100, 1000, 4000
 resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
 print(run_sync(DataSyncRequest(source_path=sys.argv[1], destination_path=sys.argv[2])).files_transferred)
@@ -1363,20 +1365,24 @@ def test_a_fetch_that_is_stopped_in_good_order_keeps_the_ranges_that_have_come(
         download.FetchTask(row, info.key, info.size, info.etag, world.path(f"dst/{info.key}"))
         for row, info in enumerate(world.bucket.list())
     ]
-    come, real_reach, real_came = threading.Semaphore(0), download.failpoints.reach, download.FileSink.came
+    come, real_reach, real_came = (
+        threading.Semaphore(0),
+        download.failpoints.reach,
+        partial_file.FileSink.came,
+    )
 
     def reach(name: str) -> None:
         real_reach(name)
         if name == "between:fetch:range":
             come.release()
 
-    def came(sink: download.FileSink, n: int) -> None:
+    def came(sink: partial_file.FileSink, n: int) -> None:
         if sink._offset >= 2**19:
             assert sink._stopped.wait(60)
         real_came(sink, n)
 
     with monkeypatch.context() as patch:
-        patch.setattr(download.FileSink, "came", came)
+        patch.setattr(partial_file.FileSink, "came", came)
         patch.setattr(download.failpoints, "reach", reach)
         fetching = download.fetch_files(tasks, world.bucket)
         assert next(fetching).ok
