@@ -9,11 +9,11 @@ from delivery.conftest import Delivery, content
 from faults.conftest import client_of
 
 from upload_client.s3.multiplexer import Multiplexer
-from upload_client.transfer.engine import TransferEngine
+from upload_client.transfer.outcomes import Outcomes
 
 
 @pytest.mark.parametrize(
-    ("engine", "where", "what"), [("lean", Multiplexer, "_answered"), ("boto3", TransferEngine, "_conclude")]
+    ("engine", "where", "what"), [("lean", Multiplexer, "_answered"), ("boto3", Outcomes, "conclude")]
 )
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_thread_that_dies_ends_the_run_and_hangs_nothing(

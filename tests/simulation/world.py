@@ -47,7 +47,7 @@ from upload_client.s3.bucket import Bucket
 from upload_client.s3.wire import BotoWire
 from upload_client.settings import Settings
 from upload_client.support import background, local_file
-from upload_client.transfer import buffers, driver, engine, file_steps
+from upload_client.transfer import buffers, driver, engine, file_steps, outcomes, transfer_queue, workers
 from upload_client.transfer.dataroot import DataRoot
 from upload_client.validator import checks, handlers, pipeline
 from upload_client.validator.checks import Abandoned, Checker, Judgement
@@ -758,7 +758,9 @@ class World:
                             finish,
                             lock,
                             log,
+                            outcomes,
                             pipeline,
+                            workers,
                         )
                     ),
                     (log, "aside_each", _each_here),
@@ -778,7 +780,7 @@ class World:
                     (finish, "_delivered_by", lambda _: DeliveredBy()),
                     (startup.pipeline, "lambda_client", lambda *_: Lambda(world)),
                     (local_file, "LocalFile", SlowFile),
-                    (engine, "SMALL", _SMALL),
+                    (transfer_queue, "SMALL", _SMALL),
                     (file_steps, "SMALL", _SMALL),
                     (threading.Condition, "wait", _no_real_wait(real_waits)),
                     (handlers, "clients", clients),

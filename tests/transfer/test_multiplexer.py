@@ -317,8 +317,8 @@ def test_a_thread_that_dies_is_told_of_after_all_it_had_reached(tmp_path, client
     may_write = (lambda: True) if size > 1000 else (lambda: next(leave))
     engine = TransferEngine(DataRoot(tmp_path), bucket, engine="lean", n_threads=1, may_write=may_write)
     if size > 1000:
-        tell = engine._note_begun
-        monkeypatch.setattr(engine, "_note_begun", lambda task: tell(task) if next(leave) else None)
+        begin = engine._outcomes.begin
+        monkeypatch.setattr(engine._outcomes, "begin", lambda task: begin(task) if next(leave) else None)
     try:
         outcomes = []
         with pytest.raises(EngineFailed, match=r"ZeroDivisionError\('asked twice'\)") as failed:  # noqa: PT012

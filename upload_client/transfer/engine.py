@@ -1,34 +1,31 @@
 """`TransferEngine`: many files on their way at once.
 
-One queue for everything: whole files, the parts of large ones, and the requests around them. So one large
-file uses every worker, a crowd of small ones as many connections as help, and none is idle while anything is
-left to do. Larger files are begun before smaller ones among those that wait, so that the end is made of
-small pieces.
+One queue for everything (`upload_client.transfer.transfer_queue`): whole files, the parts of large ones, and
+the requests around them. So one large file uses every worker, a crowd of small ones as many connections as
+help, and none is idle while anything is left to do.
 
-Two kinds of threads take from it. Workers carry one request at a time and may wait: for the disk, for S3, for
-the lock. The multiplexer (`upload_client.s3.multiplexer`) sends small files, hundreds at once; only the
-direct wire has one. What it does not understand becomes a worker's.
+Two kinds of threads take from it. Workers (`upload_client.transfer.workers`) carry one request at a time and
+may wait: for the disk, for S3, for the lock. The multiplexer (`upload_client.s3.multiplexer`) sends small
+files, hundreds at once; only the direct wire has one. What it does not understand becomes a worker's.
 
 The caller submits tasks and polls for what has begun and what is done; it is never called back. A file's
 outcome says that S3 acknowledged it, or why not. Nothing here knows of ledgers, logs or locks, but for
 `may_write`, asked before each request that changes something.
 
-One lock guards all of it: queues, files on their way, counts, outcomes. Workers wait on it for work
-(`_work`), the caller for outcomes (`_notified`). A worker takes a job under the lock, carries its requests
-out without it, and has the result dealt with (`job.done`) under it again: there no request is made and no
-content read. `submit`, `poll`, `stop` and `close` are for one thread, the caller's; `progress` and
-`failed` may be called from any. The multiplexer calls `room`, `take_small`, `report`, `hand_over` and
-`tell` from its thread: `room` and `tell` look at numbers without the lock, which may be a moment old, and
-are asked again.
+One lock guards all of it: queue, files on their way, workers, counts, outcomes. Workers sleep on it until
+there is work, the caller until there is something to take (`upload_client.transfer.outcomes`). A worker takes
+a job under the lock, carries its requests out without it, and has the result dealt with (`job.done`) under it
+again: there no request is made and no content read. `submit`, `poll`, `stop` and `close` are for one thread,
+the caller's; `progress` and `failed` may be called from any. The multiplexer calls `room`, `take_small`,
+`report`, `hand_over` and `notify_caller` from its thread: `room` and `notify_caller` look at numbers without
+the lock, which may be a moment old, and are asked again.
 """
 
 from __future__ import annotations
 
-import heapq
-import itertools
 import logging
 import threading
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
@@ -43,13 +40,16 @@ from upload_client.s3.multiplexer import Job, Multiplexer
 from upload_client.s3.route import NoRoute
 from upload_client.s3.wire import Answer, BotoWire, Steps, Wire
 from upload_client.support.clock import SYSTEM, Clock
-from upload_client.support.local_file import FileRefused
 from upload_client.support.own_limits import connections
 from upload_client.transfer.dataroot import DataRoot
-from upload_client.transfer.driver import Driver, Stopped
-from upload_client.transfer.file_steps import SMALL, FileSteps, Larger
-from upload_client.transfer.task import Engine, TransferOutcome, TransferProgress, TransferTask, failure
-from upload_client.transfer.upload import Parted, UploadLost
+from upload_client.transfer.driver import Driver
+from upload_client.transfer.file_steps import FileSteps, Larger
+from upload_client.transfer.outcomes import Outcomes
+from upload_client.transfer.parted_files import PartedFile, PartedFiles
+from upload_client.transfer.task import Engine, TransferOutcome, TransferProgress, TransferTask
+from upload_client.transfer.transfer_queue import TransferQueue
+from upload_client.transfer.upload import Parted
+from upload_client.transfer.workers import Workers
 
 __all__ = ["Engine", "EngineFailed", "TransferEngine", "TransferOutcome", "TransferTask"]
 
@@ -59,32 +59,14 @@ MIB = 1024**2
 
 DEFAULT_THRESHOLD = DEFAULT_PART
 """Bytes of one part: what would be a single part goes in one request, where three were needed."""
-_RESTARTS = 3
 _CLOSING = 0.5  # seconds for all threads together to end
 _MOST_WORKERS = 32  # where nobody has said how many
 _SMALL_MEMORY = 48 * MIB
-_NOTIFY_OUTCOMES = 64
 _CROWD = 32
-_NOTIFY_SECONDS = 0.01
 
 
 class EngineFailed(DeliveryError):  # noqa: N818 - as those in `upload_client.errors`
     """A thread of the engine has met what nobody foresaw: its cause. Nothing more is sent."""
-
-
-class _Run:
-    """A file whose parts are on their way."""
-
-    __slots__ = ("bytes_done", "error", "flying", "left", "next", "parted", "restarts")
-
-    def __init__(self, parted: Parted, restarts: int = 0) -> None:
-        self.parted = parted
-        self.next = 0
-        self.left = parted.n_parts
-        self.flying = 0
-        self.bytes_done = 0
-        self.error: BaseException | None = None
-        self.restarts = restarts
 
 
 class TransferEngine:
@@ -147,12 +129,13 @@ class TransferEngine:
         self._wire = wire or _wire(source, destination, engine, options, unsigned_payload=unsigned_payload)
         most = connections(MOST)
         self._pace = Concurrency(None if n_threads == "auto" else min(n_threads, most), most)
-        self._most_workers = _MOST_WORKERS if n_threads == "auto" else n_threads
         self._small_for_one = 1 if n_threads == "auto" else max(1, min(small_for_one, most // n_threads))
         self._rate = None if max_rate is None else RateLimit(max_rate)
 
         self._part_memory = part_size or DEFAULT_PART
-        self._memory_used = 0
+        self._lock = threading.Lock()
+        self._outcomes = Outcomes(self._lock)
+        self._workers = Workers(self._lock, self._worker, _MOST_WORKERS if n_threads == "auto" else n_threads)
         self._steps = FileSteps(
             source,
             self._wire,
@@ -166,26 +149,18 @@ class TransferEngine:
             scarce=self._throttled,
         )
 
-        self._lock = threading.Lock()
-        self._work = threading.Condition(self._lock)
-        self._notified = threading.Condition(self._lock)
-        self._order = itertools.count()
-        self._small: deque[TransferTask] = deque()
-        self._bulk: list[tuple[int, int, TransferTask]] = []
-        self._ready: deque[Job] = deque()
-        self._active: deque[_Run] = deque()
-        self._runs: set[_Run] = set()
-        self._beginning = 0
-        self._rows: dict[int, TransferTask] = {}
+        self._parted = PartedFiles(
+            self._steps, due=self._put, more=self._wake_for, conclude=self._outcomes.conclude
+        )
+        self._queue = TransferQueue(
+            self._steps,
+            self._parted,
+            memory=self._memory,
+            copies_abreast=isinstance(self._wire, DirectWire),
+            begun=self._begun,
+        )
         self._flying = 0
-        self._started: deque[int] = deque()
-        self._outcomes: deque[TransferOutcome] = deque()
-        self._polling = False
-        self._notified_at = 0.0
-
-        self._bytes_sent = 0
-        self._bytes_kept = 0
-        self._bytes_landed = 0
+        self._bytes_sent = 0  # of whole files
         self._driven: set[Job] = set()
         self._stopping = False
         self._fault: BaseException | None = None
@@ -198,8 +173,6 @@ class TransferEngine:
             clock=clock,
         )
 
-        self._idle = 0
-        self._workers: list[threading.Thread] = []
         self._multiplexer: Multiplexer | None = None
         if isinstance(self._wire, DirectWire):
             self._multiplexer = Multiplexer(self._wire, self)
@@ -215,12 +188,12 @@ class TransferEngine:
     @property
     def in_flight(self) -> int:
         """Files submitted whose outcome `poll` has not given yet."""
-        return len(self._rows) + len(self._outcomes)
+        return len(self._outcomes)
 
     @property
     def bytes_sent(self) -> int:
         """Bytes of content that were sent, and that S3 has acknowledged."""
-        return self._bytes_sent
+        return self._bytes_sent + self._parted.bytes_sent
 
     @property
     def requests(self) -> int:
@@ -232,19 +205,18 @@ class TransferEngine:
         from upload_client.events import InFlight  # noqa: PLC0415 - a third of what the engine takes to load
 
         with self._lock:
-            runs = list(self._runs)
             whole = {job.about for job in self._driven if isinstance(job.about, TransferTask)}
-            done, kept = self._bytes_landed, self._bytes_kept
+            done, kept = self._outcomes.bytes_landed, self._parted.bytes_kept
             wire = self._wire.on_the_wire() if isinstance(self._wire, DirectWire) else Counter()
             files = [
                 InFlight(
-                    run.parted.task.relpath,
-                    min(run.bytes_done + wire[run.parted.task.key], run.parted.size),
-                    run.parted.size,
-                    run.parted.n_parts - run.left,
-                    run.parted.n_parts,
+                    file.parted.task.relpath,
+                    min(file.bytes_done + wire[file.parted.task.key], file.parted.size),
+                    file.parted.size,
+                    file.parted.n_parts - file.left,
+                    file.parted.n_parts,
                 )
-                for run in runs
+                for file in self._parted.under_way
             ]
             files += (
                 InFlight(task.relpath, min(wire[task.key], task.size or 0), task.size or 0) for task in whole
@@ -268,8 +240,8 @@ class TransferEngine:
             self._check()
             if self._stopping:
                 raise RuntimeError("the transfer engine has been stopped")
-            self._rows[task.row] = task
-            self._queue(task)
+            self._outcomes.expect(task)
+            self._add(task)
 
     def poll(self, timeout: float = 0.0) -> tuple[list[int], list[TransferOutcome]]:
         """Take what has happened since the last call.
@@ -285,16 +257,11 @@ class TransferEngine:
             EngineFailed: A thread has ended as none should, and all that was reached before has been told.
         """
         with self._lock:
-            if timeout > 0 and not self._outcomes and not self._started and self._fault is None:
-                self._polling = True
-                self._notified.wait(timeout)
-                self._polling = False
-            started, outcomes = list(self._started), list(self._outcomes)
-            if not started and not outcomes:
+            if timeout > 0 and not self._outcomes.are_there and self._fault is None:
+                self._outcomes.wait(timeout)
+            if not self._outcomes.are_there:
                 self._check()
-            self._started.clear()
-            self._outcomes.clear()
-            return started, outcomes
+            return self._outcomes.take()
 
     def stop(self, grace: float = 0.0) -> list[int]:
         """Begin nothing new; let what is under way finish for `grace` seconds, then no more than its request.
@@ -307,14 +274,11 @@ class TransferEngine:
         end = self._clock.monotonic() + grace
         with self._lock:
             self._stopping = True
-            self._release_workers()
-            self._polling = True
+            self._workers.wake_all()
             while self._under_way() and (seconds := end - self._clock.monotonic()) > 0:
-                self._notified.wait(min(seconds, 0.1))
-            self._polling = False
+                self._outcomes.wait(min(seconds, 0.1))
             self._driver.stop()
-            rows = list(self._rows)
-            self._rows.clear()
+            rows = self._outcomes.abandon()
         if self._multiplexer is not None:
             self._multiplexer.stop()
         return rows
@@ -323,15 +287,13 @@ class TransferEngine:
         """Stop at once and let go of everything but requests under way, whose answers go unread."""
         self.stop()
         end = self._clock.monotonic() + _CLOSING
-        threads = list(self._workers)
+        threads = list(self._workers.threads)
         if self._multiplexer is not None:
             threads.append(self._multiplexer.thread)
         for thread in threads:
             thread.join(max(end - self._clock.monotonic(), 0.0))
         with self._lock:
-            for run in self._runs:
-                if not run.flying:
-                    run.parted.close()
+            self._parted.close()
         self._wire.close()
 
     def failed(self, error: BaseException) -> None:
@@ -340,8 +302,8 @@ class TransferEngine:
         with self._lock:
             self._fault = self._fault or error
             self._stopping = True
-            self._release_workers()
-            self._notified.notify_all()
+            self._workers.wake_all()
+            self._outcomes.notify()
 
     def _check(self) -> None:
         if (fault := self._fault) is not None:
@@ -349,52 +311,39 @@ class TransferEngine:
 
     # The queue; the lock is held in all of these
 
-    def _queue(self, task: TransferTask) -> None:
-        if (task.size or 0) < SMALL and (not self._steps.copies or self._is_known(task)):
-            self._small.append(task)
-            if self._multiplexer is not None and not self._multiplexer.asleep and not self._helping():
-                return  # it will see for itself
-        else:
-            heapq.heappush(self._bulk, (-(task.size or 0), next(self._order), task))
-        self._wake_multiplexer()
+    def _add(self, task: TransferTask) -> None:
+        multiplexer = self._multiplexer
+        if (
+            self._queue.add(task)
+            and multiplexer is not None
+            and not multiplexer.asleep
+            and not self._helping()
+        ):
+            return  # it will see for itself
+        self._wake()
 
-    def _is_known(self, task: TransferTask) -> bool:
-        """Whether a copy takes one request, as far as can be told, and a multiplexer is there to make it."""
-        known = task.size is not None and task.source_etag is not None and not task.digests
-        return known and self._multiplexer is not None
-
-    def _wake_multiplexer(self) -> None:
+    def _wake(self) -> None:
         """Wake whoever could do something now."""
-        if self._ready:
+        queue, multiplexer = self._queue, self._multiplexer
+        if queue.ready:
             self._wake_worker()
         if self._under_way() >= self._pace.limit:
             return
-        if self._small and self._multiplexer is not None:
-            if self._multiplexer.asleep:
-                self._multiplexer.wake()
+        if queue.small and multiplexer is not None:
+            if multiplexer.asleep:
+                multiplexer.wake()
             if self._helping():
                 self._wake_worker()
-        if self._active or self._bulk or (self._small and self._multiplexer is None):
+        if queue.has_bulk or (queue.small and multiplexer is None):
             self._wake_worker()
 
-    def _wake_worker(self) -> None:
-        if self._idle:
-            self._idle -= 1  # here, so that the next call wakes another one
-            self._work.notify()
-        elif len(self._workers) < min(self._pace.limit, self._most_workers) and not self._stopping:
-            thread = threading.Thread(target=self._worker, name=f"transfer-{len(self._workers)}", daemon=True)
-            try:
-                thread.start()
-            except RuntimeError:  # no more threads on this machine: those that are there go on
-                if not self._workers:
-                    raise
-                self._most_workers = len(self._workers)
-            else:
-                self._workers.append(thread)
+    def _wake_for(self, n: int) -> None:
+        """Wake as many as so many parts are for."""
+        for _ in range(min(n, self._pace.limit)):
+            self._wake()
 
-    def _release_workers(self) -> None:
-        self._idle = 0
-        self._work.notify_all()
+    def _wake_worker(self) -> None:
+        self._workers.wake(0 if self._stopping else self._pace.limit)
 
     def _helping(self) -> bool:
         """Whether workers send small files too: reading them, not sending them, is what takes the time."""
@@ -402,20 +351,17 @@ class TransferEngine:
 
     def _take(self) -> Job | None:
         """The next thing for a worker."""
-        if self._ready:
-            return self._ready.popleft()
-        if self._stopping or self._under_way() >= self._pace.limit:
+        if self._queue.ready:
+            return self._queue.ready.popleft()
+        limit = self._pace.limit
+        if self._stopping or self._under_way() >= limit:
             return None
-        found = self._take_part() if not self._early() else None
-        found = found or self._take_bulk()
-        if found is None and self._small and (self._multiplexer is None or self._helping()):
-            found = self._file(self._small.popleft())
+        found = self._queue.take(limit, small=self._multiplexer is None or self._helping())
         if found is not None:
             if isinstance(found.about, TransferTask):
-                self._note_begun(found.about)
+                self._outcomes.begin(found.about)
             self._flying += 1
-            self._memory_used += found.memory
-            self._wake_multiplexer()  # each wakes the next, as long as there is something to do
+            self._wake()  # each wakes the next, as long as there is something to do
         return found
 
     def _under_way(self) -> int:
@@ -423,146 +369,26 @@ class TransferEngine:
             return self._flying
         return self._flying + -(-self._multiplexer.flying // self._small_for_one)
 
-    def _early(self) -> bool:
-        """Whether to begin the next large file already, so that parts are at hand when this one's run out."""
-        left = sum(run.parted.n_parts - run.next for run in self._active)
-        return left < self._pace.limit and not self._beginning and bool(self._bulk)
-
-    def _fits(self, size: int) -> bool:
-        return self._memory_used + size <= self._memory() or not self._memory_used
-
     def _memory(self) -> int:
         """Bytes of content that may be held at once: a part for each request that may be under way."""
-        return max(2, min(self._pace.limit, self._most_workers)) * self._part_memory
-
-    def _take_part(self) -> Job | None:
-        if not self._active:
-            return None
-        run = self._active[0]
-        index = run.next
-        size = self._steps.held(run.parted.extent(index)[1])
-        if not self._fits(size):
-            return None
-        run.next += 1
-        run.flying += 1
-        if run.next == run.parted.n_parts:
-            self._active.popleft()
-        return Job(self._steps.part(run.parted, index), self._part_done, run, size)
-
-    def _take_bulk(self) -> Job | None:
-        if not self._bulk:
-            return self._take_part()
-        size = -self._bulk[0][0]
-        parted = size > self._steps.threshold
-        size = 0 if parted else self._steps.held(size)
-        if not self._fits(size):
-            return None
-        task = heapq.heappop(self._bulk)[2]
-        return self._file(task, size, parted=parted)
-
-    def _file(self, task: TransferTask, memory: int = 0, *, parted: bool = False) -> Job:
-        self._beginning += parted
-        return Job(self._steps.of(task), self._parted_begun if parted else self._begun, task, memory)
-
-    def _note_begun(self, task: TransferTask) -> None:
-        # One that turned out to be larger than it was said to be begins twice, and is told of once.
-        if task is self._rows.get(task.row):
-            self._started.append(task.row)
+        return max(2, min(self._pace.limit, self._workers.most)) * self._part_memory
 
     def _begun(self, task: TransferTask, result: object) -> None:
         if isinstance(result, TransferOutcome):
             self._bytes_sent += result.bytes_sent
-            self._conclude(task, result)
+            self._outcomes.conclude(task, result)
         elif isinstance(result, Parted):
-            self._activate(_Run(result))
+            self._parted.add(result)
         elif isinstance(result, Larger):
-            self._queue(task._replace(size=result.size))
+            self._add(task._replace(size=result.size))
         else:
-            self._conclude(task, result)
+            self._outcomes.conclude(task, result)
 
-    def _parted_begun(self, task: TransferTask, result: object) -> None:
-        self._beginning -= 1
-        self._begun(task, result)
-
-    def _activate(self, run: _Run) -> None:
-        self._runs.add(run)
-        self._active.append(run)
-        for _ in range(min(run.left, self._pace.limit)):
-            self._wake_multiplexer()
-
-    def _part_done(self, run: _Run, result: object) -> None:
-        run.flying -= 1
-        run.left -= 1
-        if isinstance(result, tuple):
-            size, kept = result
-            run.bytes_done += size
-            if kept:
-                self._bytes_kept += size
-            elif not self._steps.copies:
-                self._bytes_sent += size
-        elif isinstance(result, BaseException) and run.error is None:
-            run.error = result
-            if run in self._active:
-                self._active.remove(run)
-        if run.error is not None:
-            if not run.flying:
-                self._give_up(run, run.error)
-        elif not run.left:
-            self._put(run.parted.finish(), self._finished, run)
-
-    def _finished(self, run: _Run, result: object) -> None:
-        if isinstance(result, BaseException):
-            self._give_up(run, result)
-        else:
-            self._close(run)
-            self._conclude(run.parted.task, result)
-
-    def _give_up(self, run: _Run, error: BaseException) -> None:
-        """Parts cannot become an object: begin anew, throw them away, or leave them for a later try."""
-        parted = run.parted
-        if isinstance(error, UploadLost) and run.restarts < _RESTARTS:
-            parted.upload_id = ""
-
-            self._runs.discard(run)
-            self._put(parted.begin(), self._restarted, _Run(parted, run.restarts + 1))
-        elif isinstance(error, FileRefused) and parted.upload_id:
-            run.error = error
-            self._put(parted.abort(), self._aborted, run)
-        else:
-            self._steps.abandon(parted)
-            self._close(run)
-            self._conclude(parted.task, error)
-
-    def _restarted(self, run: _Run, result: object) -> None:
-        if isinstance(result, BaseException):
-            self._give_up(run, result)
-        else:
-            self._activate(run)
-
-    def _aborted(self, run: _Run, _: object) -> None:
-        self._close(run)
-        self._conclude(run.parted.task, run.error)
-
-    def _close(self, run: _Run) -> None:
-        self._runs.discard(run)
-        run.parted.close()
-
-    def _put(self, steps: Steps[Any], done: Callable[[Any, object], None], run: _Run) -> None:
+    def _put(self, steps: Steps[Any], done: Callable[[PartedFile, object], None], file: PartedFile) -> None:
         """Something that is due at once, whatever else waits."""
         self._flying += 1
-        self._ready.append(Job(steps, done, run))
+        self._queue.put(Job(steps, done, file))
         self._wake_worker()
-
-    def _conclude(self, task: TransferTask, result: object) -> None:
-        if isinstance(result, Stopped) or task.row not in self._rows:
-            return
-        if isinstance(result, BaseException):
-            result = failure(task, result)
-        assert isinstance(result, TransferOutcome)
-        if result.ok:
-            self._bytes_landed += result.size
-        self._outcomes.append(result)
-        del self._rows[task.row]  # in this order: whoever counts them meanwhile finds one too many, not none
 
     # What the multiplexer asks for; see `upload_client.s3.multiplexer.Jobs`
 
@@ -575,7 +401,7 @@ class TransferEngine:
             return 0
         limit = self._pace.limit
         most = limit - self._flying
-        if self._bulk or self._active:
+        if self._queue.has_bulk:
             most = min(most, max(1, limit // 4))  # while there is bulk as well, three quarters are for it
         return most * self._small_for_one - multiplexer.flying
 
@@ -584,12 +410,13 @@ class TransferEngine:
         with self._lock:
             if self._stopping:
                 return []
-            tasks = [self._small.popleft() for _ in range(min(most, len(self._small)))]
+            small, job_of = self._queue.small, self._queue.file
+            tasks = [small.popleft() for _ in range(min(most, len(small)))]
             if self._steps.copies:
-                return [self._file(task) for task in tasks]  # whose bytes do not come here
+                return [job_of(task) for task in tasks]  # whose bytes do not come here
             if self._rate is not None and tasks:
                 self._rate.spend(sum(task.size or 0 for task in tasks), self._clock.monotonic())
-            return [self._file(task, task.size or 0) for task in tasks]
+            return [job_of(task, task.size or 0) for task in tasks]
 
     def report(self, begun: list[Job], ended: list[tuple[Job, object]]) -> None:
         """Small files have begun, or are done."""
@@ -597,7 +424,7 @@ class TransferEngine:
         n_bytes = n = 0
         with self._lock:
             for job in begun:
-                self._note_begun(job.about)
+                self._outcomes.begin(job.about)
             for job, result in ended:
                 job.done(job.about, result)
                 if isinstance(result, TransferOutcome):
@@ -606,7 +433,7 @@ class TransferEngine:
             if n:
                 self._driver.last_success = now
                 self._pace.answered(n_bytes, now, busy=self._busy(), n=n)
-            self._wake_multiplexer()
+            self._wake()
 
     def hand_over(self, job: Job, answer: Answer | None = None) -> None:
         """A small file that takes more than one request."""
@@ -614,29 +441,21 @@ class TransferEngine:
             if answer is not None and answer.throttled:
                 self._pace.throttled(self._clock.monotonic())
             self._flying += 1
-            self._memory_used += job.memory
-            self._ready.append(job)
+            self._queue.put(job)
             self._wake_worker()
 
     def notify_caller(self, *, now: float) -> bool:
         """Wake the caller, if it waits and there is enough to tell, or nothing more to come soon."""
-        if not self._outcomes or not self._polling:
+        if not self._outcomes.are_awaited:
             return True
-        if (
-            len(self._outcomes) < _NOTIFY_OUTCOMES
-            and self._under_way()
-            and now - self._notified_at < _NOTIFY_SECONDS
-        ):
+        if not self._outcomes.are_a_crowd(now) and self._under_way():
             return False
-        self._notified_at = now
         with self._lock:
-            self._notified.notify_all()
+            self._outcomes.notify()
         return True
 
     def _busy(self) -> bool:
-        return self._under_way() + _CROWD >= self._pace.limit and bool(
-            self._small or self._bulk or self._active
-        )
+        return self._under_way() + _CROWD >= self._pace.limit and bool(self._queue)
 
     # Workers
 
@@ -652,20 +471,18 @@ class TransferEngine:
                 while (job := self._take()) is None:
                     if self._stopping and not self._flying:
                         return
-                    self._idle += 1
-                    self._work.wait()
+                    self._workers.sleep()
                 self._driven.add(job)
             result = self._driver.drive(job)
             with self._lock:
                 self._driven.discard(job)
                 self._flying -= 1
-                self._memory_used -= job.memory
+                self._queue.done(job)
                 job.done(job.about, result)
-                self._wake_multiplexer()
+                self._wake()
                 if self._stopping and not self._flying:
-                    self._release_workers()
-                if self._polling:
-                    self._notified.notify_all()
+                    self._workers.wake_all()
+                self._outcomes.notify()
 
     def _note(self, answer: Answer) -> None:
         if answer.ok:
