@@ -17,7 +17,7 @@ _CROWD_SECONDS = 0.01
 
 
 class Outcomes:
-    """What one thread, the caller's, is to learn of its files.
+    """The beginnings and outcomes of files, for one thread, the caller's.
 
     Args:
         lock: guards them, and is let go while the caller waits.

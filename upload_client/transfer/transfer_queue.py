@@ -18,7 +18,7 @@ from upload_client.transfer.task import TransferTask
 
 
 class TransferQueue:
-    """What waits to be sent, and how much memory may go into it.
+    """All that waits to be sent, and how much memory may go into it.
 
     Args:
         steps: the requests that files take.
@@ -49,7 +49,7 @@ class TransferQueue:
         self.small: deque[TransferTask] = deque()
         """Small files, the first one first."""
         self.ready: deque[Job] = deque()
-        """What is due at once, whatever else waits: only a worker takes it."""
+        """Requests that are due at once, whatever else waits: only a worker takes them."""
 
     def __bool__(self) -> bool:
         """Whether a file or a part waits."""
