@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import secrets
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -16,6 +19,7 @@ from pathlib import Path
 from urllib.parse import parse_qs
 
 import pytest
+import waiting
 from faults import proxy as net
 from faults.proxy import Exchange, Proxy, Request
 
@@ -581,6 +585,40 @@ def test_many_files_are_opened_by_several_processes(tmp_path):
     assert sorted(wrong) == ["000.csv", "050.csv", "100.csv", "gone.csv"]
     assert wrong["gone.csv"] == "is not there"
     assert sum(told) == 131
+
+
+LOOKING = """
+import multiprocessing, sys, time
+from pathlib import Path
+from upload_client.preflight.content import check_contents
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    found = check_contents(folder, [(path.name, 4) for path in folder.iterdir()], n_processes=2)
+    next(found)
+    print(*(child.pid for child in multiprocessing.active_children()), flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no kill -9")
+def test_when_who_looks_is_killed_no_process_stays_that_it_has_started(tmp_path):
+    (tmp_path / "data").mkdir()
+    for n in range(130):
+        (tmp_path / "data" / f"{n:03}.csv").write_text("a,b\n1\n")
+    program = tmp_path / "look.py"
+    program.write_text(LOOKING)
+    child = subprocess.Popen(
+        [sys.executable, str(program), str(tmp_path / "data")], stdout=subprocess.PIPE, text=True
+    )
+    with waiting.killed_after(child):
+        pids = [int(pid) for pid in child.stdout.readline().split()]
+        assert len(pids) == 2
+        assert all(waiting.is_running(pid) for pid in pids)
+        child.kill()
+        child.communicate()
+    for pid in pids:
+        waiting.until(lambda pid=pid: not waiting.is_running(pid))
 
 
 def test_a_library_that_is_not_installed_is_why_a_file_is_not_opened(monkeypatch):

@@ -12,6 +12,7 @@ import io
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -162,11 +163,23 @@ class _Process:
     @classmethod
     def begin(cls, root: Path, expectations: Expectations | None, follow: bool) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is for the parent, which ends this process
+        threading.Thread(target=cls._end_with_parent, daemon=True).start()
         cls.source, cls.expected, cls.reader_workers = (
             DataRoot(root, follow=follow),
             _ready(expectations),
             ReaderWorkers(1),
         )
+
+    @staticmethod
+    def _end_with_parent() -> None:
+        """End when the process is gone that has started this one: killed, it leaves nobody to be waited for.
+
+        Else this one would wait for its next batch for ever: it holds the other end of that pipe itself.
+        """
+        parent = multiprocessing.parent_process()
+        if parent is not None:
+            parent.join()
+            os._exit(1)
 
     @classmethod
     def look(cls, paths: Sequence[str]) -> list[_Wrong]:
