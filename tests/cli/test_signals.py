@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+import waiting
 
 from upload_client.cli.signals import interruptible
 
@@ -133,21 +136,89 @@ def test_ctrl_z_gives_the_terminal_to_the_shell():
     os.close(ours)
 
 
+COMMANDS = [
+    ("upload_client", "receipt", "show", "PIPE"),
+    ("upload_client", "verify", "PIPE", "--source", "."),
+    ("upload_client", "index", ".", "--exclude-from", "PIPE"),
+    ("upload_client", "expectations", "check", ".", "--expectations", "PIPE"),
+    ("upload_client", "receiver", "serve", "PIPE"),
+    ("upload_client.cli.functions", "--handler", "json.dumps", "--payload-file", "PIPE"),
+]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="has no pipes with names")
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize("words", COMMANDS, ids=lambda words: " ".join(words[:3]))
+def test_every_command_ends_in_order_and_says_so(tmp_path, words, name):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    module, *arguments = [str(pipe) if word == "PIPE" else word for word in words]
+    program = ["-m", module] if module == "upload_client" else ["-c", FUNCTIONS]
+    child = subprocess.Popen(
+        [sys.executable, *program, *arguments],
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with waiting.killed_after(child), pipe.open("w"):  # that waits until it reads there
+        child.send_signal(getattr(signal, name))
+        out, said = child.communicate(timeout=120)
+    assert (child.returncode, out) == (130, "")
+    assert re.fullmatch(r"error: interrupted\nhint: Run the same command again.*\n", said.lstrip("\n")), said
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
+
+
+FUNCTIONS = "import sys; from upload_client.cli.functions import main; sys.exit(main())"
+
+FORKING = """
+import os, signal, time
+from upload_client.cli.signals import interruptible
+with interruptible():
+    child = os.fork()
+    if not child:
+        print("ready", flush=True)
+        time.sleep(60)
+        os._exit(1)
+    ended = os.waitpid(child, 0)[1]
+print(os.WTERMSIG(ended), flush=True)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="does not say who is forked")
+def test_a_process_that_was_forked_ends_by_its_signal_as_others_do(tmp_path):
+    child = subprocess.Popen([sys.executable, "-c", FORKING], stdout=subprocess.PIPE, text=True)
+    with waiting.killed_after(child):
+        assert child.stdout.readline() == "ready\n"
+        [forked] = Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text().split()
+        os.kill(int(forked), signal.SIGTERM)
+        assert child.communicate(timeout=60)[0] == f"{int(signal.SIGTERM)}\n"
+
+
+def test_a_block_within_another_one_is_a_part_of_it():
+    with interruptible() as is_asked:
+        with pytest.raises(KeyboardInterrupt), interruptible() as is_asked_inside:
+            signal.raise_signal(signal.SIGTERM)
+        assert (is_asked(), is_asked_inside()) == (True, True)
+
+
 LOADING = """
 import sys
 
 class Interrupting:
     def find_spec(self, name, path, target=None):
-        if name == "upload_client.cli.app":
+        if name in ("upload_client.cli.app", "upload_client.cli.functions"):
             raise KeyboardInterrupt
 
 sys.meta_path.insert(0, Interrupting())
-from upload_client.__main__ import main
-sys.exit(main())
+from upload_client import __main__
+sys.exit(getattr(__main__, sys.argv[1])())
 """
 
 
-def test_ctrl_c_while_the_program_is_still_being_loaded_is_no_crash():
-    done = subprocess.run([sys.executable, "-c", LOADING], capture_output=True, text=True, check=False)
+@pytest.mark.parametrize("name", ["main", "handle_lambda_request"])
+def test_ctrl_c_while_the_program_is_still_being_loaded_is_no_crash(name):
+    done = subprocess.run([sys.executable, "-c", LOADING, name], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (130, "")
     assert done.stderr == "error: interrupted\nhint: Run the same command again: nothing had begun.\n"

@@ -19,13 +19,14 @@ from upload_client.cli.completion import completion
 from upload_client.cli.deliver import deliver
 from upload_client.cli.docs import docs
 from upload_client.cli.expectations import expectations
-from upload_client.cli.failure import COMMAND, GIVEN, Failure, written
+from upload_client.cli.failure import COMMAND, GIVEN, Failure
 from upload_client.cli.index import index
 from upload_client.cli.receipt import receipt
 from upload_client.cli.receiver import receiver
 from upload_client.cli.report import report
 from upload_client.cli.sandbox import sandbox
 from upload_client.cli.schedule import schedule
+from upload_client.cli.signals import in_order
 from upload_client.cli.status import status
 from upload_client.cli.sync import sync
 from upload_client.cli.unlock import unlock
@@ -62,8 +63,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         look_for_garbage_seldom()
     for stream in (sys.stdout, sys.stderr):
         _write_any_name(stream)
-    code = _run(list(sys.argv[1:] if arguments is None else arguments))
-    return written(code) if arguments is None else code
+    if arguments is not None:
+        return _run(list(arguments))
+    return in_order(lambda: _run(sys.argv[1:]))
 
 
 def _run(given: list[str]) -> int:

@@ -54,6 +54,11 @@ COMMAND: ContextVar[str | None] = ContextVar("command", default=None)
 _SENDING: Final = {None, "receiver", "schedule", "sync"}  # those that go on where they were
 
 
+def goes_on() -> bool:
+    """Whether the command, when it is run again, goes on where it was ended; else it begins anew."""
+    return COMMAND.get() in _SENDING
+
+
 def _is_nowhere() -> bool:
     """Whether somebody has deleted the current directory."""
     try:
@@ -109,7 +114,7 @@ class Failure:
                 text = error.format_message().replace("\n\t", " ")  # choices, of which click makes lines
                 return cls(2, text, hint, UsageError.code)
             case KeyboardInterrupt() | click.Abort():
-                if COMMAND.get() in _SENDING:
+                if goes_on():
                     return cls.of(Interrupted())
                 hint = "Run the same command again: it begins anew."
                 return cls(int(Interrupted.exit_code), str(Interrupted()), hint, Interrupted.code)

@@ -13,8 +13,9 @@ from pathlib import Path
 import click
 
 from upload_client.cli import look_for_garbage_seldom
-from upload_client.cli.failure import Failure, written
+from upload_client.cli.failure import Failure
 from upload_client.cli.help import Command, Section, examples, exit_codes
+from upload_client.cli.signals import in_order
 
 __all__ = ["handle_lambda_request", "main"]
 
@@ -164,10 +165,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0, 1 where the function failed, 2 where the command or the event is wrong, 130 where
         somebody stopped it. A failure is one sentence and a hint on stderr, no traceback without ``--debug``.
     """
-    if arguments is None:
-        look_for_garbage_seldom()
-    code = _run(list(sys.argv[1:] if arguments is None else arguments))
-    return written(code) if arguments is None else code
+    if arguments is not None:
+        return _run(list(arguments))
+    look_for_garbage_seldom()
+    return in_order(lambda: _run(sys.argv[1:]))
 
 
 def _run(given: list[str]) -> int:

@@ -82,8 +82,7 @@ def validate(
     unjudged. The settings come from --on, else from UPLOAD_CLIENT_VALIDATOR (JSON), else from the receiver's
     stack.
     """
-    import signal  # noqa: PLC0415 # not for --help
-
+    from upload_client.cli.signals import stopping  # noqa: PLC0415 # not for --help
     from upload_client.errors import UsageError  # noqa: PLC0415
     from upload_client.receiver.process import Process  # noqa: PLC0415 # imports boto3
 
@@ -99,15 +98,14 @@ def validate(
         )
     layout = settings.layout(dataset, delivery_id, "sample" if sample else "staging")
     process = Process(settings, layout, shard=number)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: process.stop())
-    readers = process.readers()
-    if not as_json:
-        print_lines(f"a reader worker here: {readers}")
-    if watch:
-        process.watch()
-        return 0
-    outcome = process.once()
+    with stopping(process.stop):
+        readers = process.readers()
+        if not as_json:
+            print_lines(f"a reader worker here: {readers}")
+        if watch:
+            process.watch()
+            return 0
+        outcome = process.once()
     if as_json:
         fields = {"dataset": dataset, "delivery_id": delivery_id, "outcome": outcome, "readers": readers}
         print_json("validation", fields)
@@ -133,8 +131,8 @@ def serve(*, configuration: Path) -> int:
     install 'upload-client[serve]'.
     """
     import logging  # noqa: PLC0415 # not for --help
-    import signal  # noqa: PLC0415
 
+    from upload_client.cli.signals import stopping  # noqa: PLC0415
     from upload_client.errors import UsageError  # noqa: PLC0415
 
     try:
@@ -157,14 +155,13 @@ def serve(*, configuration: Path) -> int:
     logging.getLogger("upload_client.receiver").setLevel(logging.INFO)
     folder = found.serve.state_dir or user_state_path("upload-client") / "receiver" / found.place
     server = Server(found, folder / "outcomes")
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: server.stop())
-    pages = serve_pages(server, found.serve.listen) if found.serve.listen else None
-    where = f", http://{found.serve.listen}/" if pages else ""
-    print_lines(f"a reader worker here: {server.readers()}", f"waiting for clients{where}")
-    try:
-        server.run()
-    finally:
-        if pages is not None:
-            pages.shutdown()
+    with stopping(server.stop):
+        pages = serve_pages(server, found.serve.listen) if found.serve.listen else None
+        where = f", http://{found.serve.listen}/" if pages else ""
+        print_lines(f"a reader worker here: {server.readers()}", f"waiting for clients{where}")
+        try:
+            server.run()
+        finally:
+            if pages is not None:
+                pages.shutdown()
     return 0
