@@ -64,7 +64,7 @@ def deliver(source: Path, settings: Settings, output_dir: Path) -> int:
             client.update()
     for file in client.files:
         if file.state == "invalid":
-            print(f"to be mended: {file.relpath}: {file.message}")
+            print(f"to be fixed: {file.relpath}: {file.message}")
     assert client.outcome is not None
     print(client.outcome.headline)
     return client.outcome.exit_code

@@ -75,9 +75,9 @@ def test_each_survives_the_way_to_another_process(error):
 
 
 def test_a_hint_can_be_given():
-    assert errors.DeliveryError("broken", hint="Mend it.").hint == "Mend it."
+    assert errors.DeliveryError("broken", hint="Fix it.").hint == "Fix it."
     assert errors.PipelineRefused(hint="Ask.").hint == "Ask."
-    assert UploadClientError("broken", hint="Mend it.").hint == "Mend it."
+    assert UploadClientError("broken", hint="Fix it.").hint == "Fix it."
 
 
 def test_nothing_to_do_and_usage_are_value_errors():

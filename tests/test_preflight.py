@@ -311,7 +311,7 @@ def test_a_policy_that_lacks_it_all_is_told_in_full(look, network, sandbox):
     [
         (404, "NoSuchBucket", "--dataset"),
         (301, "PermanentRedirect", "region"),
-        (400, "ExpiredToken", "Log in anew"),
+        (400, "ExpiredToken", "Log in again"),
         (403, "InvalidAccessKeyId", "credentials"),
         (400, "InvalidRequest", "tell the receiver"),
     ],
@@ -462,7 +462,7 @@ def test_the_lock_is_told_with_its_holder(look, sandbox, body, status, said):
     assert LockBody.decode(lock()) is not None
     assert (found["lock"].status, said in found["lock"].found) == (status, True)
     assert ("unlock --steal abcdefghijk" in found["lock"].todo) is (body == lock())
-    assert found["delivery"].found.endswith("was begun before and goes on")
+    assert found["delivery"].found.endswith("was begun before and is resumed")
 
 
 @pytest.mark.parametrize(("dataset", "delivery_id"), [("survey", "2026-11"), ("surveys", "2026-1")])

@@ -57,7 +57,7 @@ class DeliveryError(Exception):
 
     code: str = "unexpected"
     exit_code: ClassVar[ExitCode] = ExitCode.UNEXPECTED
-    hint: str = "Run the same command again to go on; with --debug it says more."
+    hint: str = "Run the same command again to resume; with --debug it prints more."
 
     def __init__(self, message: str = "", *, hint: str | None = None) -> None:
         super().__init__(message)
@@ -260,15 +260,13 @@ class EpochRefused(DeliveryError):
     """
 
     hint = (
-        "Only the receiver can mend this: tell them the key."
+        "Only the receiver can fix this: tell them the key."
         " `upload-client receiver repair` shows what is wrong, and sets it aside."
     )
 
     def __init__(self, key: str, epoch: int) -> None:
         self.key, self.epoch = key, epoch
-        super().__init__(
-            f"{key} claims epoch {epoch}, and there is none after that: no run can have written it"
-        )
+        super().__init__(f"{key} claims epoch {epoch}, the highest there can be: no run can have written it")
 
 
 class PipelineRefused(DeliveryError):
@@ -279,7 +277,7 @@ class PipelineRefused(DeliveryError):
     """
 
     exit_code = ExitCode.PIPELINE_REFUSED
-    hint = "Tell the receiver what their pipeline said; when it is mended, run the same command again."
+    hint = "Tell the receiver what their pipeline said; when it is fixed, run the same command again."
 
     def __init__(
         self, errors: Iterable[Mapping[str, str]] = (), *, hint: str | None = None, late: bool = False
@@ -304,7 +302,7 @@ class TooManyInvalid(DeliveryError):
 
     exit_code = ExitCode.STOPPED_EARLY
     hint = (
-        "See in the state dump what is wrong, and mend it (`upload-client check --content` says whether "
+        "See in the state dump what is wrong, and fix it (`upload-client check --content` says whether "
         "files open, without sending them); then run the same command again."
     )
 

@@ -139,7 +139,7 @@ def test_a_template_can_ask_for_names_alone(template):
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        ({"recipients": []}, "nobody is named"),
+        ({"recipients": []}, "recipients is empty"),
         ({"recipients": "not an address"}, "the recipient 'not an address' is no address"),
         ({"recipients": "a@b.org\nBcc: c@d.org"}, "contains a character"),
         ({"recipients": "a@b.org, c@d.org"}, "is no address"),

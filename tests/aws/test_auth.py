@@ -545,7 +545,7 @@ def test_a_refused_refresh_ends_in_one_clear_error_and_is_not_tried_again(pools,
     sts = session.client("sts", endpoint_url=server)
     with pytest.raises(LoginRefused, match="the login of ada has ended") as caught:
         sts.get_caller_identity()
-    assert "goes on where this run stopped" in caught.value.hint
+    assert "resumes where this run stopped" in caught.value.hint
     with pytest.raises(LoginRefused, match="the login of ada has ended") as again:
         sts.get_caller_identity()
     assert again.value.__cause__ is None

@@ -263,7 +263,7 @@ def test_a_person_who_says_no_is_not_asked_on(issuer, settings, error):
 def test_a_person_who_does_not_come_is_waited_for_as_long_as_the_code_lasts(issuer, settings):
     issuer.answers["/token"] = [refused()] * 1000
     clock = Waits()
-    with pytest.raises(LoginRefused, match="nobody has logged in, in time"):
+    with pytest.raises(LoginRefused, match="nobody has logged in before the time limit"):
         open_session(settings, prompt=Person(), clock=clock)
     assert 590 <= sum(clock.slept) <= 600
 

@@ -38,7 +38,7 @@ def test_being_stopped_is_130_and_says_how_to_go_on(stop):
         assert failure.exit_code == 130
         assert "what was confirmed is not sent again" in failure.hint
         COMMAND.set("status")  # which sends nothing
-        hint = "Run the same command again: it begins anew."
+        hint = "Run the same command again: it starts from the beginning."
         assert Failure.of(stop) == Failure(130, failure.sentence, hint, failure.code)
     finally:
         COMMAND.reset(before)

@@ -117,7 +117,7 @@ def test_a_delivery_that_has_ended_is_told_in_plain_words(delivered, ask, at_onc
     assert said.code == 8, said.err
     assert "Ended: 2 of 3 files valid; 1 invalid" in said.out
     assert "free; given back by" in said.out
-    assert "Mend the file" in said.out
+    assert "Fix the file" in said.out
     assert "\u202e" not in said.out
     assert "onerror=alert(1)>\\u202e.csv" in said.out
 

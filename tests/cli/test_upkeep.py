@@ -75,7 +75,7 @@ def test_of_a_holder_that_was_heard_of_a_moment_ago_nobody_takes_the_lock_unaske
 ) -> None:
     refused = run(sandbox, "unlock", "--steal", working.agent_id)
     assert refused.returncode == 11, refused.stderr
-    assert "its holder was heard of a moment ago" in refused.stderr
+    assert "its holder has written something a moment ago" in refused.stderr
     assert f"--steal {working.agent_id} --yes`" in refused.stderr
     assert lock_of(sandbox)["state"] == "held"
 
@@ -161,4 +161,4 @@ def test_unfinished_uploads_are_told_and_thrown_away_but_not_under_a_run_that_wo
     findings = {one.get("check"): one for one in map(json.loads, again.stdout.splitlines())}
     assert findings["lock"]["found"] == "free"
     assert findings["leftovers"]["found"] == "none"
-    assert findings["delivery"]["found"] == "toy/d1 (staging) was begun before and goes on"
+    assert findings["delivery"]["found"] == "toy/d1 (staging) was begun before and is resumed"

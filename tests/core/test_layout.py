@@ -153,8 +153,8 @@ def test_places_that_name_the_delivery_and_lie_apart_are_fine(control, landing, 
         ("landing", "other/d-7/", "dataset"),
         ("landing", "{dataset}-{delivery_id}/", "one part"),
         ("landing-{dataset}{delivery_id}", "", "one part"),
-        ("same", "{dataset}/{delivery_id}/", "lie in each other"),
-        ("same", "{dataset}/{delivery_id}/{transfer_type}/", "lie in each other"),
+        ("same", "{dataset}/{delivery_id}/", "overlap"),
+        ("same", "{dataset}/{delivery_id}/{transfer_type}/", "overlap"),
     ],
 )
 def test_places_where_two_deliveries_or_files_and_controls_could_meet_are_refused(landing, prefix, why):
@@ -164,7 +164,7 @@ def test_places_where_two_deliveries_or_files_and_controls_could_meet_are_refuse
 
 def test_control_within_landing_is_refused_as_well():
     layout = Layout("survey", "d-7", "staging", "survey/d-7/control/", "{dataset}/{delivery_id}/")
-    with pytest.raises(InvalidName, match="lie in each other"):
+    with pytest.raises(InvalidName, match="overlap"):
         layout.check_places("same", "same")
 
 

@@ -1,4 +1,4 @@
-"""Lists of files as people make them by hand: what is taken as meant, and what is refused with its mend."""
+"""Lists of files as people make them by hand: what is taken as meant, and what is refused with its fix."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_other_columns_are_not_used_and_named():
         ),
     ],
 )
-def test_what_is_not_clear_is_refused_with_its_mend(header, why):
+def test_what_is_not_clear_is_refused_with_its_fix(header, why):
     with pytest.raises(ValueError) as caught:
         columns_of(header, OTHERS)
     assert str(caught.value) == why

@@ -45,8 +45,8 @@ def test_a_topic_is_told_in_its_own_region():
         ({"topic": f"{ARN}\n"}, "no ARN"),
         ({"topic": [ARN]}, "no ARN"),
         ({"recipients": []}, "no recipient"),
-        ({"recipients": {}}, "no address"),
-        ({"recipients": [1]}, "no address"),
+        ({"recipients": {}}, "not a mail address"),
+        ({"recipients": [1]}, "not a mail address"),
     ],
 )
 def test_a_target_that_means_nobody_is_told_why(target, why):

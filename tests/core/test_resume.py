@@ -125,7 +125,7 @@ def test_what_was_judged_invalid_and_has_not_changed_stays_invalid_unless_asked_
     assert again == Start("ready", Reason.RESEND_INVALID)
 
 
-def test_what_was_judged_invalid_for_what_another_file_says_is_sent_again_for_that_may_be_mended():
+def test_what_was_judged_invalid_for_what_another_file_says_is_sent_again_for_that_may_be_fixed():
     judged = past("failure", "it does not go with the delivery", code="not_as_promised")
     assert decide(judged, THERE, SAME) == Start("ready", Reason.PROMISED)
 

@@ -434,8 +434,8 @@ def test_a_wrong_clock_is_told_of_although_its_owner_writes_the_stores_time(hist
     assert (found.run.clock_ahead_seconds, found.run.silent_seconds) == (-7200, 100)
     assert codes(found) == ["clock_skew"]
     assert "2 h 00 min behind" in found.problems[0].what
-    mended = status(history, lock(written=60, date=100, clock_ahead=0.0), 100, index=index("a"))
-    assert codes(mended) == []
+    fixed = status(history, lock(written=60, date=100, clock_ahead=0.0), 100, index=index("a"))
+    assert codes(fixed) == []
 
 
 def test_a_client_that_writes_nothing_is_told_of_while_it_holds_the_lock(history):

@@ -270,9 +270,9 @@ def test_invalid_files_are_named_and_exit_3_and_can_be_sent_again(delivery: Deli
     assert settled.exit_code == 3
     assert settled.summary["files_sent"] == 0
     bad.write_text("{}")
-    mended = delivery.run("--source", data)
-    assert mended.exit_code == 0, mended
-    assert mended.summary["files_sent"] == 1
+    fixed = delivery.run("--source", data)
+    assert fixed.exit_code == 0, fixed
+    assert fixed.summary["files_sent"] == 1
 
 
 def test_more_invalid_files_than_allowed_end_the_run_early(delivery: Delivery, data: Path) -> None:

@@ -85,7 +85,7 @@ def test_what_went_wrong_is_summed_up_by_reason(whole):
     (problem,) = events[-1].problems
     assert (problem.state, problem.n, problem.relpaths) == ("invalid", 1, ("part0/broken.json",))
     assert "json" in problem.reason
-    assert problem.todo.startswith("Mend the file")
+    assert problem.todo.startswith("Fix the file")
 
 
 def test_each_state_of_each_file_is_told(whole):
@@ -125,13 +125,13 @@ def test_before_it_is_connected_the_table_is_empty_and_has_its_columns(delivery,
 
 @pytest.mark.long
 def test_after_a_resume_what_was_there_counts_as_there_before(delivery, data):
-    mended = data / "part0" / "broken.json"
-    mended.write_text("{not json")
+    fixed = data / "part0" / "broken.json"
+    fixed.write_text("{not json")
     with client_of(delivery, data) as client:
         client.run()
     size = sum(map(len, content(data).values()))
-    size -= mended.stat().st_size
-    mended.write_text("{}")
+    size -= fixed.stat().st_size
+    fixed.write_text("{}")
     events = []
     with client_of(delivery, data) as client:
         assert client.run(reporter=events.append).exit_code == 0

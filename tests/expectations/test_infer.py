@@ -413,7 +413,7 @@ def test_a_program_that_has_much_in_memory_already_drafts_all_the_same(tmp_path)
     assert done.returncode == 0, done.stderr
 
 
-def test_a_sample_that_cannot_be_judged_here_is_not_told_to_be_mended(tmp_path, monkeypatch):
+def test_a_sample_that_cannot_be_judged_here_is_not_told_to_be_fixed(tmp_path, monkeypatch):
     (tmp_path / "a.csv").write_text("x,y\n1,2\n")
 
     def undecided(*_args, **_named):
@@ -422,5 +422,5 @@ def test_a_sample_that_cannot_be_judged_here_is_not_told_to_be_mended(tmp_path, 
     monkeypatch.setattr("upload_client.expectations.infer.judge", undecided)
     with pytest.raises(PoorSample, match="not installed here") as told:
         infer(tmp_path, [("a.csv", 8)])
-    assert "Mend" not in told.value.hint
+    assert "Fix" not in told.value.hint
     assert "install what is missing" in told.value.hint

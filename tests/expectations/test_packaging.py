@@ -582,7 +582,7 @@ def looked_at(folder: Path):
     return found
 
 
-def test_what_to_do_about_pointers_is_said_and_of_others_that_they_are_to_be_mended(tmp_path):
+def test_what_to_do_about_pointers_is_said_and_of_others_that_they_are_to_be_fixed(tmp_path):
     pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 5\n"
     (tmp_path / "bagit.txt").write_text("BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n")
     (tmp_path / "manifest-md5.txt").write_text(pointer)  # which is no manifest, either
@@ -590,12 +590,12 @@ def test_what_to_do_about_pointers_is_said_and_of_others_that_they_are_to_be_men
     found = looked_at(tmp_path)
     assert len(found.details) == 2
     assert all("only a pointer" in detail for detail in found.details)
-    assert "Mend" not in found.todo
+    assert "Fix" not in found.todo
     (tmp_path / "b.json").write_text("{")
     found = looked_at(tmp_path)
     assert len(found.details) == 3
     assert "Fetch what the pointers stand for" in found.todo
-    assert "Mend the others" in found.todo
+    assert "Fix the others" in found.todo
 
 
 PAIRS = Path(__file__).parents[1] / "corpus" / "pairs"

@@ -240,7 +240,7 @@ def test_a_copy_that_is_not_what_the_index_says_is_announced_to_nobody_until_the
     assert outcome.exit_code == 4, outcome
     assert outcome.receipt is None
     assert [file.state for file in client.files] == ["failed", "valid"]
-    assert "stays in the landing bucket, announced to nobody" in next(iter(client.files)).message
+    assert "stays in the landing bucket, not announced" in next(iter(client.files)).message
     assert [record.path for record in records_of(delivery, "client", Transferred)] == ["right.csv"]
     with client_of(delivery, f"s3://{name}/", index=index.assign(checksum=crc32s)) as client:
         again = client.run()

@@ -300,7 +300,7 @@ def test_a_topic_that_is_not_there_is_told_and_nothing_is_removed(place: Place, 
         monkeypatch.setenv(name, "x")
     notify = notifier(f"arn:aws:sns:eu-west-1:{'1' * 12}:nobody.fifo")
     with moto.mock_aws(config={"core": {"passthrough": {"urls": [f"{place.url}.*"]}}}):
-        with pytest.raises(DeliveryError, match="it is recorded, and SNS was not told"):
+        with pytest.raises(DeliveryError, match="it is recorded, but the SNS topic was not notified"):
             place.hand_over(remove=True, notify=notify)
         sns = boto3.client("sns", region_name="eu-west-1")
         topic = sns.create_topic(Name="told.fifo", Attributes={"FifoTopic": "true"})["TopicArn"]
@@ -617,7 +617,7 @@ def test_a_removal_that_was_ended_is_told_of_where_nothing_is_to_be_removed(plac
     place.control.put(place.layout.hand_over(3), begun.encode())
     said: list[str] = []
     assert hand_over(place.job(), said.append).did_nothing
-    assert any("--remove goes on with it" in line for line in said)
+    assert any("--remove resumes it" in line for line in said)
 
 
 STEPS = [

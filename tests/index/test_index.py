@@ -440,7 +440,7 @@ def test_any_csv_with_a_column_of_paths_is_read(tmp_path, text, paths):
 
 
 @pytest.mark.parametrize(
-    ("text", "says", "mend"),
+    ("text", "says", "fix"),
     [
         ("a.csv\nb.csv\n", "'a.csv'", "Put a line above the list"),
         ("Pfad;Größe\na.csv;2\n", "'Pfad;Größe'", "change the name of that with the paths to path"),
@@ -448,11 +448,11 @@ def test_any_csv_with_a_column_of_paths_is_read(tmp_path, text, paths):
         ("a.csv,2\n", "'a.csv,2'", "Put a line above the list"),
     ],
 )
-def test_a_list_whose_columns_have_other_names_is_refused_with_its_mend(tmp_path, text, says, mend):
+def test_a_list_whose_columns_have_other_names_is_refused_with_its_fix(tmp_path, text, says, fix):
     with pytest.raises(InvalidIndex) as refused:
         read_index(write(tmp_path, text))
     assert says in str(refused.value)
-    assert mend in refused.value.hint
+    assert fix in refused.value.hint
 
 
 def test_what_is_not_in_the_file_is_unknown(tmp_path):

@@ -148,7 +148,7 @@ def test_a_file_that_is_not_to_be_transferred_is_left_out_and_counted(source):
     )
 
 
-def test_a_list_in_another_encoding_is_refused_with_its_mend(source):
+def test_a_list_in_another_encoding_is_refused_with_its_fix(source):
     with pytest.raises(InvalidIndex) as caught:
         taken(source, "path\na.csv\nb/Größe.csv\n".encode("latin-1"))
     assert caught.value.problems[0].startswith("row 3: 'b/Gr\\udcf6")
@@ -156,7 +156,7 @@ def test_a_list_in_another_encoding_is_refused_with_its_mend(source):
     assert len(taken(source, "path\nb/Größe.csv\n".encode("utf-16"))) == 1
 
 
-def test_a_number_that_a_spreadsheet_has_rounded_is_refused_with_its_mend(source):
+def test_a_number_that_a_spreadsheet_has_rounded_is_refused_with_its_fix(source):
     (problem,) = problems(source, "path;size\na.csv;1,23457E+11\n")
     assert "format that column as a number without decimals" in problem
 
@@ -202,7 +202,7 @@ def test_one_path_a_line_is_a_list_where_they_are_there(source, name, content):
 def test_one_path_a_line_is_told_by_its_row_and_may_be_said(source):
     path = source.parent / "list.txt"
     path.write_text("gone\na.csv\n")
-    with pytest.raises(UsageError, match="cannot be told") as caught:
+    with pytest.raises(UsageError, match="is not recognised") as caught:
         take(source, path, Choice())
     assert "paths" in caught.value.hint
     frame = take(source, path, Choice(), as_format="paths")

@@ -122,7 +122,7 @@ def test_a_list_of_no_bytes_is_told_as_empty(source, tmp_path, name):
 
 def test_a_list_whose_kind_cannot_be_told_is_refused_and_may_be_named(source, tmp_path):
     path = written(tmp_path / "list", "my-bucket,a.csv\n")
-    with pytest.raises(UsageError, match="cannot be told") as caught:
+    with pytest.raises(UsageError, match="is not recognised") as caught:
         read_manifest(path, source)
     assert "--index-format" in caught.value.hint
     assert read_manifest(path, source, as_format="s3").files.paths == ["a.csv"]
@@ -193,7 +193,7 @@ def test_a_bagit_manifest_needs_its_name_and_a_directory(tmp_path, name, source)
     with pytest.raises(UsageError):
         write_manifest(pd.DataFrame({"path": []}), tmp_path / name, source, as_format="bagit")
     if source is not BUCKET:
-        with pytest.raises(UsageError, match="does not tell its algorithm"):
+        with pytest.raises(UsageError, match="does not contain its algorithm"):
             read_manifest(written(tmp_path / name, "0  x\n"), source, as_format="bagit")
 
 
@@ -237,7 +237,7 @@ def test_what_is_not_in_the_source_is_told_by_row(tmp_path):
     text = "my-bucket,in/a\nmy-bucket,out/b\n\nmy-bucket\nyour-bucket,in/c\n"
     first, second, third = problems_of(written(tmp_path / "x", text), BUCKET, as_format="s3")
     assert first == "row 2: 'out/b' is not below the source s3://my-bucket/in/"
-    assert second == "row 4: 'my-bucket' has no key beside the bucket"
+    assert second == "row 4: 'my-bucket' has a bucket and no key"
     assert third.startswith("row 5: 'in/c' is in the bucket 'your-bucket'")
     text = "my-bucket,a\nmy-bucket,%ff%1b\n\nmy-bucket,a\n"
     assert [line.split(" ")[1] for line in problems_of(written(tmp_path / "x", text), tmp_path)][1:] == [

@@ -178,7 +178,7 @@ def test_runs_are_listed_with_how_they_ended():
     history.add_client(Segment(SegmentHeader(1, 1, "second", 2, None), Records(()), ""))
     text = "".join(render(status(history, index=IndexRows([], array("q"), bytearray())), (), history))
     assert "&lt;first&gt;" in text
-    assert text.count("said nothing of its end") == 2
+    assert text.count("no record of its end") == 2
     assert "2026-01-02 03:04:05" in text
 
 

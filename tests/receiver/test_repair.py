@@ -1,4 +1,4 @@
-"""One bad key, in the provider's own right, ends nobody's delivery: it is refused, shown, and mended."""
+"""One bad key, in the provider's own right, ends nobody's delivery: it is refused, shown, and fixed."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def take_and_give_back(control) -> int:
 
 
 @pytest.mark.parametrize("harm", EPOCHS)
-def test_a_key_that_leaves_no_epoch_is_refused_and_named_and_mended(control, client, harm):
+def test_a_key_that_leaves_no_epoch_is_refused_and_named_and_fixed(control, client, harm):
     harm(client)
     with pytest.raises(EpochRefused, match=r"claims epoch 99999999.*no run can have written it") as caught:
         take_and_give_back(control)
@@ -102,7 +102,7 @@ def test_a_key_that_leaves_no_epoch_is_refused_and_named_and_mended(control, cli
     repair = Repair(control, LAYOUT)
     (fault,) = repair.look()
     assert "claims epoch 99999999" in fault.what
-    done = list(repair.mend([fault]))
+    done = list(repair.fix([fault]))
     assert len(done) == 1
     assert repair.look() == []
     assert take_and_give_back(control) == 2
@@ -125,7 +125,7 @@ def test_a_log_that_nobody_can_read_on_is_sound_again(control, client, harm, mon
     repair = Repair(control, LAYOUT)
     faults = repair.look()
     assert faults
-    assert len(list(repair.mend(faults))) == sum(len(fault.keys) for fault in faults)
+    assert len(list(repair.fix(faults))) == sum(len(fault.keys) for fault in faults)
     assert repair.look() == []
     assert read() == 3
 
@@ -135,17 +135,17 @@ def test_where_nothing_is_wrong_nothing_is_found_and_nothing_done(control, clien
     before = {key: control.read(key) for key in control.ls()}
     repair = Repair(control, LAYOUT)
     assert repair.look() == []
-    assert list(repair.mend([])) == []
+    assert list(repair.fix([])) == []
     assert {key: control.read(key) for key in control.ls()} == before
 
 
-def test_nothing_is_mended_while_somebody_delivers(control, client):
+def test_nothing_is_fixed_while_somebody_delivers(control, client):
     bad_index(client)
     client.own()
     repair = Repair(control, LAYOUT)
     faults = repair.look()
     with pytest.raises(UsageError, match="agent clientagent holds the lock"):
-        list(repair.mend(faults))
+        list(repair.fix(faults))
     assert control.ls("aside/") == ()
 
 
@@ -153,7 +153,7 @@ def test_the_lock_keeps_all_but_its_epoch(control, client):
     bad_lock(client)
     before = LockBody.decode(control.read(LAYOUT.owned))
     repair = Repair(control, LAYOUT)
-    list(repair.mend(repair.look()))
+    list(repair.fix(repair.look()))
     after = LockBody.decode(control.read(LAYOUT.owned))
     assert after == replace(before, epoch=1, nonce=after.nonce)
 
@@ -188,7 +188,7 @@ def run(s3, control, monkeypatch):
     return run
 
 
-def test_the_command_shows_and_mends(run, client):
+def test_the_command_shows_and_fixes(run, client):
     assert run() == (0, "nothing is wrong\n")
     bad_index(client)
     client.control.put(f"{LAYOUT.index_prefix}99999998.csv", b"")
@@ -202,11 +202,11 @@ def test_the_command_shows_and_mends(run, client):
         ["staging/index/99999998.csv"],
         ["staging/index/99999999.csv"],
     ]
-    code, shown = run("--mend")
+    code, shown = run("--fix")
     assert code == 0
     assert "staging/index/99999999.csv is set aside as aside/" in shown
     assert shown.endswith("nothing is wrong\n")
-    code, shown = run("--mend", "--json")
+    code, shown = run("--fix", "--json")
     assert (code, json.loads(shown)["done"]) == (0, [])
 
 

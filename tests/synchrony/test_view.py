@@ -168,7 +168,7 @@ def test_as_it_is_typed(typed, bucket, tmp_path):
     (tmp_path / "Data").mkdir()
     (tmp_path / "Data/a.csv").write_text("1")
     said = typed()
-    assert (said.code, "nobody has said yet what" in said.err) == (2, True)
+    assert (said.code, "no shared place is known yet" in said.err) == (2, True)
     said = typed("--to", place, "--name", "Anna")
     assert (said.code, "new here (1)" in said.out, "run it at a terminal" in said.out) == (2, True, True)
     said = typed("--name", "None", "--yes")
@@ -180,7 +180,7 @@ def test_as_it_is_typed(typed, bucket, tmp_path):
     said = typed()
     assert (said.code, "both sides are the same: 1 file" in said.out) == (0, True)
     said = typed("--reset")
-    assert (said.code, "nobody is there to answer" in said.err) == (2, True)
+    assert (said.code, "nobody can be asked" in said.err) == (2, True)
     assert typed("--reset", "--yes").code == 0
     assert not (tmp_path / "Data/.S3").exists()
     assert bucket.ls() == ("a.csv",)

@@ -101,7 +101,7 @@ def delivery():
                     ("b.fits",),
                     "unreadable",
                 ),
-                Problem("invalid", "not a FITS file", "Mend the file.", 1, ("c.fits",)),
+                Problem("invalid", "not a FITS file", "Fix the file.", 1, ("c.fits",)),
             ),
         ),
     ]

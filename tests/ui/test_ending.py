@@ -37,7 +37,7 @@ def ended(exit_code, **changed):
     return ending(dataclasses.replace(END, exit_code=int(exit_code), **changed), TYPED)
 
 
-def problem(todo="Mend it.", state="invalid", n=1, names=("x",)):
+def problem(todo="Fix it.", state="invalid", n=1, names=("x",)):
     return Problem(state, "no", todo, n, names)
 
 
@@ -72,7 +72,7 @@ def test_what_was_sent_is_said_and_how_fast():
     assert dict(ended(0, bytes_sent=0).rows)["this run"] == "sent 3 files in 0:03"  # copied by S3
 
 
-def test_files_to_be_mended_are_sent_by_the_same_command():
+def test_files_to_be_fixed_are_sent_by_the_same_command():
     assert ended(3, problems=(problem(),)).command == "upload-client --dataset toy"
 
 

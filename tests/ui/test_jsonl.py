@@ -75,7 +75,7 @@ def test_each_event_is_one_object_and_the_last_is_the_summary(delivery, shown):
             {
                 "state": "invalid",
                 "reason": "not a FITS file",
-                "todo": "Mend the file.",
+                "todo": "Fix the file.",
                 "n": 1,
                 "relpaths": ["c.fits"],
                 "code": None,

@@ -50,9 +50,9 @@ def status(**more) -> DeliveryStatus:
         "eta_seconds": 600.0,
         "validator": ValidatorStatus("judge", 1, 3, AT, 9.0, None, ""),
         "receipt": ReceiptSeen("staging/receipt/00000003.json", 3, 0.0),
-        "wrong": (Problem("invalid", "torn", "Mend it.", 1, (HOSTILE,)),),
+        "wrong": (Problem("invalid", "torn", "Fix it.", 1, (HOSTILE,)),),
         "last": (NamedFile(HOSTILE, "invalid", "torn\n\x1b[31m", AT),),
-        "problems": (Notice("error", "invalid_files", f"torn {HOSTILE}", "Mend it."),),
+        "problems": (Notice("error", "invalid_files", f"torn {HOSTILE}", "Fix it."),),
     }
     return DeliveryStatus(**{**facts, **more})
 

@@ -39,7 +39,7 @@ def test_a_delivery_is_a_few_lines_each_with_its_time(delivery, shown):
     assert lines(text) == [
         "connecting to the receiver",
         "logged in as ada",
-        "looking at what is there already",
+        "checking what is there already",
         (
             "survey/d1 (staging), going on where an earlier run stopped:"
             " from /data/survey to s3://landing/survey/d1/staging/"
@@ -61,7 +61,7 @@ def test_a_delivery_is_a_few_lines_each_with_its_time(delivery, shown):
         "  -> Make it readable for you, then run the command again.",
         "1 file invalid: not a FITS file",
         "    c.fits",
-        "  -> Mend the file.",
+        "  -> Fix the file.",
         "996 of 1,000 files valid; 1 invalid; 1 not transferred",
         "this run: sent 899 files, 1.0 GiB in 1:00 (17.1 MiB/s)",
         "next: See to these files, then run it again: only they are sent.",

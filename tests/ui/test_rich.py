@@ -113,7 +113,7 @@ def test_the_end_is_five_lines_below_what_went_wrong(delivery, shown):
         "  → Make it readable for you, then run the command again.",
         "1 file invalid: not a FITS file",
         "    c.fits",
-        "  → Mend the file.",
+        "  → Fix the file.",
         "! 996 of 1,000 files valid; 1 invalid; 1 not transferred",
         "  this run sent 899 files, 1.0 GiB in 1:00 (17.1 MiB/s)",
         "  next     See to these files, then run it again: only they are sent.",
@@ -224,7 +224,7 @@ def test_no_state_is_cut_off_where_the_terminal_is_narrow():
 def test_before_the_first_figures_it_says_what_it_does():
     drawn = Drawn(Phase("planning"))
     drawn.clock.now += 65
-    assert drawn.text.strip() == "Looking at what is there already …  1:05"
+    assert drawn.text.strip() == "Checking what is there already …  1:05"
 
 
 # --- lock and validator --------------------------------------------------------------------------

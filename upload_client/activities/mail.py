@@ -201,7 +201,7 @@ class _Mailing:
         self._smtp = smtp or Smtp(**server)
         self._recipients = [recipients] if isinstance(recipients, str) else list(recipients)
         if not self._recipients:
-            raise UsageError("nobody is named to be told: recipients is empty")
+            raise UsageError("recipients is empty")
         for recipient in self._recipients:
             if reason := check_address(recipient):
                 raise UsageError(f"the recipient {recipient!r} {reason}")

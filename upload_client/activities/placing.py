@@ -125,7 +125,7 @@ class Placing:
     def _check(self, place: Place, temporary: str, name: str, total: int) -> None:
         there = place.size(temporary)
         if there is None and not place.knows_sizes():
-            _log.warning("the size of %s cannot be checked: the server does not tell sizes", for_log(name))
+            _log.warning("the size of %s cannot be checked: the server does not report sizes", for_log(name))
         elif there != total:
             self._given.pop(name, None)  # what is there is not what was thought: begin anew
             place.remove(temporary)

@@ -101,7 +101,7 @@ class ActivityRunner:
             else:
                 self._failure_handler.handle_failure(self.exception, metadata)
         except Exception as error:  # noqa: BLE001 - what came of the activity is as it was
-            _log.error("how it ended could not be told: %s", for_log(describe(error)))
+            _log.error("its outcome could not be reported: %s", for_log(describe(error)))
         return 0 if self.exception is None else int(exit_code_of(self.exception))
 
 

@@ -202,7 +202,7 @@ def fetch_parameter(session: boto3.Session, settings: Settings) -> str:
         kind = ParameterDenied if error.meaning is Meaning.DENIED else SettingsError
         raise kind(
             f"SSM parameter {name}: cannot be read ({error.s3_code or error})",
-            hint="It holds what only the receiver can tell. Check settings_parameter and region, or set"
+            hint="It holds settings that only the receiver knows. Check settings_parameter and region, or set"
             " control_bucket, landing_bucket and start_function yourself.",
         ) from error
     return text
@@ -304,7 +304,7 @@ class CognitoLogin:
         except _Refused as error:
             self._refused = LoginRefused(
                 f"the login of {self._username} has ended and is not renewed ({error.reason})",
-                hint="Run the same command again: it logs in anew and goes on where this run stopped.",
+                hint="Run the same command again: it logs in again and resumes where this run stopped.",
             )
             raise self._refused from error
 

@@ -71,7 +71,7 @@ _INTERVAL, _SLOWER = 5.0, 5.0  # seconds, RFC 8628 3.2 and 3.5
 _MAX_URL: Final = 200
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 .-]{0,39}")
 _URL = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+(/[!-~]*)?")
-_RUN_AGAIN = "Run the same command again in a terminal: it logs in anew and goes on where this run stopped."
+_RUN_AGAIN = "Run the same command again in a terminal: it logs in again and resumes where this run stopped."
 
 
 class _Refused(LoginRefused):
@@ -213,7 +213,7 @@ class OidcLogin:
         """
         if self._prompt is None:
             raise LoginRefused(
-                "a person has to log in, in a browser, and nobody can be asked here",
+                "a login in a browser is needed, and nobody can be asked here",
                 hint="Run any command with this profile once in a terminal: the login is kept for later.",
             )
         given = self._patience(self._begin)
@@ -235,7 +235,9 @@ class OidcLogin:
                 elif error.error != "authorization_pending":
                     raise
                 if self._clock.monotonic() + pause > ends:
-                    raise LoginRefused("nobody has logged in, in time", hint=_RUN_AGAIN) from None
+                    raise LoginRefused(
+                        "nobody has logged in before the time limit", hint=_RUN_AGAIN
+                    ) from None
                 self._clock.sleep(pause)
             else:
                 return

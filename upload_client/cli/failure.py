@@ -30,7 +30,7 @@ EXIT_CODES = (
     (2, "wrong usage or input"),
     (
         3,
-        "some files were judged invalid; `verify`: something is not as the receipt says; `sync`: conflicts",
+        "some files were judged invalid; `verify`: something differs from the receipt; `sync`: conflicts",
     ),
     (4, "some files could not be transferred"),
     (5, "not all files judged: the validator was silent, stopped or skipped files; or nothing progressed"),
@@ -38,9 +38,9 @@ EXIT_CODES = (
     (7, "not reachable: try again"),
     (8, "`status`, `receipt`: the delivery is not complete yet; `sync`: something was not chosen"),
     (10, "login refused, or not allowed"),
-    (11, "locked by someone else (it says by whom, since when, until when)"),
+    (11, "locked by someone else (the message says by whom, since when, until when)"),
     (12, "the lock was lost"),
-    (13, "the receiver's pipeline refused to start (it says why)"),
+    (13, "the receiver's pipeline refused to start (the message says why)"),
     (14, "the store does not honour conditional writes, so a delivery would not be safe"),
     (130, "interrupted"),
 )
@@ -75,7 +75,7 @@ def _of_dashes(ctx: click.Context | None) -> str | None:
     for argument in GIVEN.get():
         name = f"--{argument.lstrip('-' + dashes).partition('=')[0]}"
         if argument.startswith(tuple(dashes)) and name[2:].replace("-", "").isalnum():
-            return f"Write two hyphens, {name}: there is a dash, as word processors make it."
+            return f"Write two hyphens, {name}: this is a dash, as word processors insert it."
         if argument[:1] == "-" and argument[:2] != "--" and len(name) > len("--x") and name in names:
             return f"Write two hyphens: {name}."
     return None
@@ -116,7 +116,7 @@ class Failure:
             case KeyboardInterrupt() | click.Abort():
                 if goes_on():
                     return cls.of(Interrupted())
-                hint = "Run the same command again: it begins anew."
+                hint = "Run the same command again: it starts from the beginning."
                 return cls(int(Interrupted.exit_code), str(Interrupted()), hint, Interrupted.code)
         name = type(error).__name__
         if any(kind.__module__.startswith("botocore.") for kind in type(error).__mro__):

@@ -45,7 +45,7 @@ _RESPONSE = ("AWS_LAMBDA_EVENT_RESPONSE_LOCATION",)
     context_settings={"help_option_names": ["--help"]},
     sections=[
         examples(
-            (f"{NAME} --handler {_ROUTER} --payload event.json", "tell somebody what stands in a file"),
+            (f"{NAME} --handler {_ROUTER} --payload event.json", "notify, with the request in a file"),
             (
                 f'{NAME} --handler my_functions.Count --payload \'{{"path": "data/"}}\' -o answer.json',
                 "run a function of your own, and keep its answer",

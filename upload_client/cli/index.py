@@ -95,7 +95,7 @@ def index(
     one_reader(exclude_from=exclude_from, profile=profile)
     if output is None and kind != "csv":
         raise UsageError(
-            f"where to write the {kind} list is not said",
+            f"no file is named for the {kind} list",
             hint="Name it with -o, outside SOURCE unless it belongs to the delivery.",
         )
     target = output or (Path(sources.INDEX) if sources.is_bucket(source) else Path(source) / sources.INDEX)

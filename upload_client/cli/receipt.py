@@ -120,8 +120,8 @@ def fetch(
     click.echo(f"{for_terminal(str(path))}: SHA-256 {sha256}", err=True)
     if is_stream(path):
         click.echo(
-            "its signature, time-stamp and what came afterwards are files beside it, and not fetched: name"
-            " a file with -o, or verify it where it lies (upload-client verify s3://…)",
+            "its signature, time-stamp and custody chain are files of their own, and not fetched: name a"
+            " file with -o, or verify it in the bucket (upload-client verify s3://…)",
             err=True,
         )
         return 0

@@ -62,7 +62,7 @@ def show(*, receipt_file: Path, patterns: tuple[str, ...]) -> None:
         )
     for line in (*_of_delivery(head, sha256), *_of_runs(head, seen), *_of_files(seen)):
         click.echo(for_terminal(line))
-    click.echo("so it says; whether that is to be believed, `upload-client verify` tells", err=True)
+    click.echo("not verified: `upload-client verify` checks whether it is authentic", err=True)
 
 
 class _Seen:
@@ -88,7 +88,7 @@ class _Seen:
         for each in files:
             for counts, text, most in (
                 (self.by, each.judged_by, _JUDGES),
-                (self.opened, each.opened or "nobody said how", _KINDS),
+                (self.opened, each.opened or "not recorded how", _KINDS),
             ):
                 if text in counts or len(counts) < most:
                     counts[text] += 1
@@ -147,10 +147,10 @@ def _of_files(seen: _Seen) -> Iterator[str]:
         yield ""
         yield each.path
         yield f"  content   {each.size:,} bytes, CRC32 {each.crc32}"
-        yield f"  SHA-256   {each.sha256 or 'not told'}"
-        yield f"  object    ETag {each.etag}, version {each.version_id or 'not told'}"
+        yield f"  SHA-256   {each.sha256 or 'not recorded'}"
+        yield f"  object    ETag {each.etag}, version {each.version_id or 'not recorded'}"
         yield f"  sent      {each.sent_at}, as upload {each.upload}"
-        yield f"  judged    {each.judged_at}, by {each.judged_by}: {each.opened or 'nobody said how'}"
+        yield f"  judged    {each.judged_at}, by {each.judged_by}: {each.opened or 'not recorded how'}"
     if (more := seen.n_wanted - len(seen.wanted)) > 0:
         yield ""
         yield f"and {counted(more, 'more file')} (export it --as csv for all)"

@@ -80,7 +80,7 @@ def run(*, file: Path, as_json: bool, log_file: Path | None) -> int:
             service.run(is_asked)
             _print_line("nothing is to come any more")
         except KeyboardInterrupt:
-            _print_line("is being stopped; what runs is gone on with at the next start")
+            _print_line("is being stopped; running jobs are resumed at the next start")
         finally:
             service.stop()
     return 0
@@ -230,11 +230,11 @@ def _lines(seen: Outlook, zone: tzinfo) -> list[str]:
     if seen.running is not None:
         holder, alive = seen.running
         where = f"process {holder.process.pid} on {holder.host}"
-        gone = "" if alive else "; it is gone, and the run is gone on with when the schedule runs"
+        gone = "" if alive else "; it is gone, and the run is resumed when the schedule runs"
         rows.append(("runs", f"for {moment(holder.due)}, since {moment(holder.since)}, by {where}{gone}"))
     if seen.unfinished is not None:
         rows.append(
-            ("unfinished", f"for {moment(seen.unfinished.due)}; it is gone on with when the schedule runs")
+            ("unfinished", f"for {moment(seen.unfinished.due)}; it is resumed when the schedule runs")
         )
     if seen.missed is not None:
         rows.append(("missed", f"{_spelled(seen.missed)}; it runs when the schedule does"))

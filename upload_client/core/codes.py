@@ -46,7 +46,7 @@ class FileCode(StrEnum):
     NOT_AS_INDEXED = (
         "not_as_indexed",
         "failed",
-        "Mend the file, or bring the index or manifest up to date; then run the command again.",
+        "Fix the file, or bring the index or manifest up to date; then run the command again.",
     )
     CHANGED_SINCE_INDEXED = (
         "changed_since_indexed",
@@ -72,7 +72,7 @@ class FileCode(StrEnum):
     )
     NO_ANSWER = "no_answer", "failed", "Check the network, then run the command again."
     CLOCK_WRONG = "clock_wrong", "failed", "Set this machine's clock, then run the command again."
-    CREDENTIALS = "credentials", "failed", "Log in anew: run the command again."
+    CREDENTIALS = "credentials", "failed", "Run the command again: it logs in again."
     ACCESS_DENIED = "access_denied", "failed", "Ask the receiver for the permission to write there."
     REFUSED_BY_STORE = (
         "refused_by_store",
@@ -125,24 +125,24 @@ class FileCode(StrEnum):
         "invalid",
         "Ask the receiver: their validator takes only what it can look into, and cannot look into this.",
     )
-    CONTENT = "content", "invalid", "Mend the file, then run the command again: it is sent and judged anew."
+    CONTENT = "content", "invalid", "Fix the file, then run the command again: it is sent and judged anew."
 
     NOT_AS_PROMISED = (
         "not_as_promised",
         "invalid",
-        "Mend it or the files that it goes with, then run the command again: it is sent and judged anew.",
+        "Fix it or the files that it goes with, then run the command again: it is sent and judged anew.",
     )
 
     NOT_JUDGED = (
         "not_judged",
         "done",
-        "Nothing to mend: run the command again later, and it is judged; it is not sent again.",
+        "Nothing to fix: run the command again later, and it is judged; it is not sent again.",
     )
 
     UNABLE = (
         "unable",
         "done",
-        "Nothing to mend: tell the receiver what their validator lacks; then run the command again.",
+        "Nothing to fix: tell the receiver what their validator lacks; then run the command again.",
     )
 
 

@@ -55,7 +55,7 @@ class Phase(StrEnum):
     CRASHED = "crashed"
     """The last run has ended with an error."""
     BROKEN_OFF = "broken_off"
-    """The last run has said nothing of its end, and holds the lock no more: killed, or its machine gone."""
+    """The last run has no record of its end, and holds the lock no more: killed, or its machine gone."""
     LOG_BROKEN = "log_broken"
     """A log is no chain: nothing in it can be believed."""
 
@@ -187,7 +187,7 @@ class RunStatus:
         began_at: when it made its plan, UTC, by its clock; None: it did not, or found nothing to do.
         last_seen: when it wrote last, the same.
         silent_seconds: since then.
-        ended: `stop` (in order), `crash`; None: it said nothing of its end.
+        ended: `stop` (in order), `crash`; None: it no record of its end.
         reason: why it ended, in its own words.
         clock_ahead_seconds: of the store's clock; None: not known.
         n_runs: runs of this delivery so far.
@@ -217,7 +217,7 @@ class ValidatorStatus:
         client_epoch: of the run it serves.
         last_seen: when it wrote last, UTC, by its clock.
         silent_seconds: since then.
-        ended: `stop` (all is judged), `shutdown`; None: it said nothing of its end.
+        ended: `stop` (all is judged), `shutdown`; None: it no record of its end.
         reason: why it left, in its own words.
         shard: which of those that share the files, from 0.
         shards: how many have begun to.
@@ -256,7 +256,7 @@ class Notice:
     """Something a person should know.
 
     Attributes:
-        severity: `error`: nothing goes on before it is mended; `warning`.
+        severity: `error`: nothing goes on before it is fixed; `warning`.
         code: what it is, for programs.
         what: the same in a sentence; may hold texts from outside.
         todo: what to do about it.

@@ -129,7 +129,7 @@ def variable_of(name: str) -> str:
     """The name of a parameter in the environment: ``reference-path`` is ``REFERENCE_PATH``."""
     variable = name.replace("-", "_").replace(".", "_").upper()
     if not _ENV_NAME.fullmatch(variable):
-        raise DemandError("the name of a parameter is none of a variable: letters, digits, - . and _")
+        raise DemandError("the name of a parameter has letters, digits, - . and _ only")
     return variable
 
 
@@ -186,7 +186,7 @@ def _input(name: str, variable: str, value: Any) -> Param:  # noqa: ANN401 - any
     given = _pair(variable, value, ("remote", "local"))
     remote = given.get("remote")
     if not remote:
-        raise DemandError(f"the input {variable} says nothing of where it comes from")
+        raise DemandError(f"the input {variable} names no source")
     local = given.get("local") or f"tmp{_sha256(remote)[:8]}"
     return Param(name, variable, "input", local, remote, given.get("include"), given.get("exclude"))
 
@@ -195,10 +195,10 @@ def _output(name: str, variable: str, value: Any, prefix: str | None) -> Param: 
     given = _pair(variable, value, ("local", "remote"))
     local = given.get("local")
     if not local:
-        raise DemandError(f"the output {variable} says nothing of where it is written")
+        raise DemandError(f"the output {variable} names no local path")
     remote = given.get("remote") or (f"{prefix.rstrip('/')}/{local}" if prefix else "")
     if not remote:
-        raise DemandError(f"the output {variable} says nothing of where it goes, and there is no prefix")
+        raise DemandError(f"the output {variable} names no destination, and there is no prefix")
     return Param(name, variable, "output", local, remote, given.get("include"), given.get("exclude"))
 
 
@@ -222,7 +222,9 @@ def _filled(params: Mapping[str, Param]) -> list[Param]:
             if all(other.upper() in done for other in _REFERENCE.findall(f"{one.value}\0{one.remote}"))
         }
         if not ready:
-            raise DemandError(f"{_first(waiting)} refers to what is no parameter, or to itself in a circle")
+            raise DemandError(
+                f"{_first(waiting)} refers to something that is no parameter, or to itself in a circle"
+            )
         for variable, one in ready.items():
             done[variable] = replace(
                 one, value=_with_values(one.value, done), remote=_with_values(one.remote, done)

@@ -285,14 +285,14 @@ class HistoryRows:
         if lengths | set(map(len, flags)) != {n_rows}:
             raise ValueError("the columns are not equally long")
         if max(self._verdicts, default=0) >= len(STATUSES):
-            raise ValueError("a word that no validator says")
+            raise ValueError("a status that no validator writes")
         self._messages.unpack(n_rows, columns["messages"])
         self._why.unpack(n_rows, columns["codes"])
         self.n_unjudged = sum(self._open)
         early = decode_segment(columns["early"], writer="validator").records
         for verdict, judge in zip(early, early_judges, strict=True):
             if not isinstance(verdict, Verdict):
-                raise ValueError("something else than a verdict was said too early")  # noqa: TRY004
+                raise ValueError("a record other than a verdict came too early")  # noqa: TRY004
             self._keep(verdict, judge)
         for at, path, error, retries, code in json.loads(columns["failed"]):
             milliseconds(at)

@@ -128,9 +128,7 @@ class Layout:
         if self.fill(control_bucket) == self.fill(landing_bucket) and (
             self.root.startswith(self.landing) or self.landing.startswith(self.root)
         ):
-            raise InvalidName(
-                f"control ({self.root!r}) and landing ({self.landing!r}) must not lie in each other"
-            )
+            raise InvalidName(f"control ({self.root!r}) and landing ({self.landing!r}) must not overlap")
 
     @property
     def root(self) -> str:

@@ -217,7 +217,7 @@ class WhyRefused(Enum):
     UNREADABLE = "it cannot be read, so it may be held"
     NEWER = "a newer version of this software holds it"
     ANOTHER = "its holder is not the agent that was named"
-    ALIVE = "its holder was heard of a moment ago"
+    ALIVE = "its holder has written something a moment ago"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Lists of files as people make them by hand: what is taken as meant, and what is refused with its mend.
+"""Lists of files as people make them by hand: what is taken as meant, and what is refused with its fix.
 
 Spreadsheets write `;` where the comma is for decimals, capitals into headers and ``4.0`` for four; editors of
 Windows write UTF-16, carriage returns and backslashes; `find`, `md5sum` and `Get-ChildItem` have forms of

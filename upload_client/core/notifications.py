@@ -79,7 +79,7 @@ def target_of(target: object) -> Mail | Topic:
         given = target[key]
         for address in [given] if isinstance(given, str) else given if isinstance(given, list) else [None]:
             if not isinstance(address, str) or not is_address(address):
-                raise TargetError(f"{key} has what is no address of mail")
+                raise TargetError(f"{key} has something that is not a mail address")
             recipients[address] = None
     if not recipients:
         raise TargetError("it has no recipient")

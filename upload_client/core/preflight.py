@@ -234,7 +234,7 @@ _ADVICE: Final[Mapping[Meaning, str]] = {
     ),
     Meaning.NO_BUCKET: "Check --dataset, --delivery-id and --profile; if they are right, tell the receiver.",
     Meaning.OTHER_REGION: "Set `region` in the profile to the bucket's region, which the receiver knows.",
-    Meaning.ENDED: "Log in anew, then run the same command again: it goes on where it was.",
+    Meaning.ENDED: "Log in again, then run the same command again: it resumes.",
     Meaning.UNKNOWN_KEYS: "Check whose credentials these are, and endpoint_url in the profile.",
     Meaning.SIGNATURE: "Check whose credentials these are, and endpoint_url in the profile.",
     Meaning.CLOCK: "See that this machine's clock is right (set by NTP), then run the same command again.",

@@ -43,7 +43,7 @@ class Reason(StrEnum):
     CHANGED = "changed", "changed since it was judged: will be sent again"
     CHANGED_UNJUDGED = "changed_unjudged", "changed since it was sent: will be sent again"
     RESEND_INVALID = "resend_invalid", "judged invalid: will be sent again, as asked for"
-    PROMISED = "promised", "judged invalid for what another file says: will be sent again"
+    PROMISED = "promised", "judged invalid because of another file: will be sent again"
     OTHER_OBJECT = "other_object", "an object that was never announced is in its place: will be sent"
     NOT_JUDGED = "not_judged", "sent, not judged: will be announced again"
     FOUND = "found", "in place already, never announced: will be announced"
@@ -202,7 +202,7 @@ def decide(
         return _VALID
     if resend_invalid:
         return _SEND[Reason.RESEND_INVALID]
-    # It may be the other file that was mended since.
+    # It may be the other file that was fixed since.
     return _SEND[Reason.PROMISED] if past.code == FileCode.NOT_AS_PROMISED else _INVALID
 
 

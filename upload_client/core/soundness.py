@@ -22,7 +22,7 @@ class Fault:
 
     Attributes:
         what: is wrong, a sentence.
-        keys: that are set aside to mend it, below the delivery's root; the lock is written anew instead.
+        keys: that are set aside to fix it, below the delivery's root; the lock is written anew instead.
         epoch: what the lock is to say from now on, where it is the lock.
     """
 

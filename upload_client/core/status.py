@@ -110,7 +110,7 @@ def with_landing(status: DeliveryStatus, found: LandingSeen) -> DeliveryStatus:
 
 
 def _in_order(notices: Iterable[Notice]) -> tuple[Notice, ...]:
-    """Those to be seen to before the delivery is run again, and then those that running it again mends.
+    """Those to be seen to before the delivery is run again, and then those that running it again fixes.
 
     Errors come first among each.
     """
@@ -127,9 +127,7 @@ def _counts_of_others(found: LandingSeen) -> Iterator[tuple[int, str]]:
 
 
 def _problems_of_landing(found: LandingSeen) -> Iterator[Notice]:
-    verify = (
-        "`upload-client verify RECEIPT --online` names all, and tells whether the content is another one."
-    )
+    verify = "`upload-client verify RECEIPT --online` names all, and shows whether the content differs."
     for kind, severity, text, todo in _OF_LANDING:
         if n := getattr(found, kind):
             named = found.named[kind]
@@ -150,7 +148,7 @@ _OF_LANDING: Final[tuple[tuple[str, Literal["error", "warning"], str, str], ...]
         "added",
         "warning",
         "in the landing place that this delivery does not have",
-        "Take in the files that the receipt names, and never all that lies below a prefix.",
+        "Take over the files that the receipt names, and never everything below a prefix.",
     ),
 )
 
@@ -344,7 +342,7 @@ def _headline(status: DeliveryStatus) -> str:
             return "; ".join([f"broken off: {judged}", *rest])
         case _:
             who = " Somebody holds the lock." if lock is not None and lock.state == "held" else ""
-            return f"a log of this delivery is broken, and says nothing that can be believed.{who}"
+            return f"a log of this delivery is broken, and nothing in it can be trusted.{who}"
 
 
 _ASK = "The receiver has closed the delivery, so nothing more is sent: ask them, if that should not be so."
@@ -413,7 +411,8 @@ def _problems_of_run(run: RunStatus, phase: Phase) -> Iterator[Notice]:
         yield Notice(
             "error",
             "broken_off",
-            f"the run of agent {run.agent_id} broke off without a word, last seen {run.last_seen or 'never'}",
+            f"the run of agent {run.agent_id} broke off without a record of its end, last seen"
+            f" {run.last_seen or 'never'}",
             _GO_ON,
         )
     if phase is Phase.CRASHED:

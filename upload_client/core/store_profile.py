@@ -174,7 +174,7 @@ _RULES: Final[Mapping[Observation, _Rule]] = {
     ),
     _O.CLOCK: _Rule(
         "Last-Modified is no later than Date",
-        "its Last-Modified is later than its own Date: the age of a lock cannot be told",
+        "its Last-Modified is later than its own Date: the age of a lock cannot be determined",
         Use.REFUSED,
     ),
     _O.LANDING_CRC32_PART: _Rule(

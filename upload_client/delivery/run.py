@@ -266,8 +266,8 @@ class Run:
             )
         except OSError as error:
             why = (
-                f"the state could not be written to {self.output_dir}: {error.strerror}; mend that, or name"
-                " another folder, and run it again: it is written then"
+                f"the state could not be written to {self.output_dir}: {error.strerror}; fix that, or name"
+                " another folder, and run it again: then it is written"
             )
             self.message(why, "error", MessageCode.STATE_NOT_WRITTEN)
             return None

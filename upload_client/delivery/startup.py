@@ -488,9 +488,9 @@ def _warn_of_other_expectations(connected: ConnectedRun) -> None:
         return
     if judged_by != {now}:
         run.message(
-            "what the receiver expects has changed since files of this delivery were judged: their"
-            " verdicts stand, and they are not judged again; what would be said of them now,"
-            " `upload-client check --content` tells",
+            "what the receiver expects has changed since files of this delivery were judged: their verdicts"
+            " stand, and they are not judged again; `upload-client check --content` shows what the verdicts"
+            " would be now",
             "warning",
             MessageCode.EXPECTATIONS_CHANGED,
         )
@@ -618,8 +618,8 @@ def _wait_for_validator(run: Run, places: Places, epoch: int, shard: int, known:
         if run.clock.monotonic() >= until:
             raise NotReachable(
                 "no validator has come to this delivery yet",
-                hint="The receiver's process that watches (upload-client receiver serve) may not run: tell"
-                " them, or run the same command again later. What was sent stays.",
+                hint="The receiver's process that watches (upload-client receiver serve) may not be"
+                " running: tell them, or run the same command again later. What was sent is kept.",
             )
         run.clock.sleep(LOOK_EVERY)
 

@@ -94,7 +94,7 @@ def judge(
     except (Undecided, MemoryError):
         raise
     except ImportError as error:  # such as that of a compression's own library
-        raise Undecided(f"judging {name} needs what is not installed here: {error}") from error
+        raise Undecided(f"a library for {name} is not installed here: {error}") from error
     except UnicodeDecodeError as error:
         findings.add("", f"it does not open as {name}: not UTF-8 ({error.reason})")
     except RecursionError:

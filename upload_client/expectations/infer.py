@@ -83,7 +83,7 @@ _NOT_HERE = (
 class PoorSample(UsageError):  # noqa: N818 — as the errors of `upload_client.errors`
     """Files of the sample cannot be read, so nothing can be learned from them."""
 
-    hint = "Mend these files or leave them out of the sample: what is drafted must hold for all of it."
+    hint = "Fix these files or leave them out of the sample: what is drafted must hold for all of it."
 
 
 def infer(

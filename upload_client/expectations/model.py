@@ -220,7 +220,7 @@ class Values(_Mapping):
             if name not in known:
                 raise ValueError(f"{name!r} is a rule for columns")
             if name in self.model_fields_set:
-                raise ValueError(f"{name!r} is said twice: by itself and among the constraints")
+                raise ValueError(f"{name!r} is given twice: by itself and among the constraints")
         return self.model_copy(update={**rules, "constraints": None})
 
     @model_validator(mode="after")
@@ -351,7 +351,7 @@ class _Table(_Mapping):
             if name not in type(self).model_fields:
                 raise ValueError("texts that mean no value are for CSV and TSV")
             if name in self.model_fields_set:
-                raise ValueError(f"{name!r} is said twice: by itself and by the schema")
+                raise ValueError(f"{name!r} is given twice: by itself and by the schema")
         return self.model_copy(update={**rules, "table_schema": None})
 
     @model_validator(mode="after")

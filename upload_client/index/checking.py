@@ -28,7 +28,7 @@ from upload_client.index.files import (
     files_of,
 )
 from upload_client.index.folder import Folder
-from upload_client.index.problems import MEND, SHOWN, Problems, shown
+from upload_client.index.problems import SHOWN, Fix, Problems, shown
 from upload_client.index.selecting import left_out_of
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def check_index(
         refused = Folder(source, choice).refuses(paths, legal)
     for row, reason in refused:
         problems.add(at[row], paths[row], reason)
-    hint = f"{MEND} Nothing was sent." if scanned else _not_utf8(paths) if READ_FROM in given.attrs else None
+    hint = f"{Fix} Nothing was sent." if scanned else _not_utf8(paths) if READ_FROM in given.attrs else None
     problems.raise_them(hint=hint)
     if not isinstance(checksums, ChecksumColumn):
         checksums = ChecksumColumn(checksums)

@@ -152,7 +152,7 @@ def read_manifest(
     except OSError as error:
         raise unreadable(where, error) from error
     raise UsageError(
-        f"it cannot be told what kind of list {where} is",
+        f"the kind of list in {where} is not recognised",
         hint=f"Say it with --index-format, one of {', '.join(FORMATS)}; a table needs the column 'path', in"
         " its first line.",
     )
@@ -320,7 +320,7 @@ def _read_bagit(
     algorithm = bagit_digest(name)
     if algorithm is None:
         raise UsageError(
-            f"the name of {where} does not tell its algorithm",
+            f"the name of {where} does not contain its algorithm",
             hint="A BagIt manifest is called manifest-md5.txt, manifest-sha256.txt and so on.",
         )
     problems = Problems(where)
@@ -445,7 +445,7 @@ def _read_s3(file: BinaryIO, where: str, source: Path | Bucket) -> Manifest:
                 if not row:
                     continue
                 if len(row) < 2:
-                    problems.add(number, row[0], "has no key beside the bucket")
+                    problems.add(number, row[0], "has a bucket and no key")
                     continue
                 flags = row[3:5]
                 if len(flags) == 2 and set(flags) <= {"true", "false"}:

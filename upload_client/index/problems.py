@@ -8,7 +8,7 @@ from upload_client.core.text import for_terminal
 from upload_client.errors import InvalidIndex, UsageError
 from upload_client.support.file_names import from_disk
 
-MEND = "Mend or rename them, or leave them out with --exclude."
+Fix = "Fix or rename them, or leave them out with --exclude."
 """The advice about files that were found."""
 SHOWN = 20
 """Problems that are told one by one."""

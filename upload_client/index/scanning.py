@@ -21,7 +21,7 @@ from upload_client.index.choosing import IGNORE_FILE, Choice, Chooser, LeftOut, 
 from upload_client.index.files import LEFT_OUT, RECENT, SIZES_SEEN, Files
 from upload_client.index.folder import Folder
 from upload_client.index.own_files import MARK, named
-from upload_client.index.problems import MEND, Problems, shown
+from upload_client.index.problems import Fix, Problems, shown
 from upload_client.support.clock import SYSTEM, Clock
 from upload_client.support.in_use import files_in_use
 
@@ -132,7 +132,7 @@ def scan_files(
                     named += [path] * (n_recent <= _NAMED)
             if on_progress:
                 on_progress(len(sizes), n_bytes)
-    problems.raise_them(hint=MEND + _OF_LINKS * linked + " Nothing was sent.")
+    problems.raise_them(hint=Fix + _OF_LINKS * linked + " Nothing was sent.")
     attrs = {LEFT_OUT: left, RECENT: Recent(n_recent, tuple(named))}
     if not checksums:  # as with their content: it is what is found when they are sent
         attrs[SIZES_SEEN] = True

@@ -107,7 +107,7 @@ def _delivery(run: Run, places: Places, *, begun: bool) -> Steps[None]:
     layout, order = places.layout, run.order
     name = f"{order.dataset}/{order.delivery_id} ({order.transfer_type})"
     if begun:
-        yield Finding("delivery", "ok", f"{name} was begun before and goes on")
+        yield Finding("delivery", "ok", f"{name} was begun before and is resumed")
         return
     for prefix, given, what in (
         (layout.fill(layout.control_prefix), order.dataset, "dataset"),
@@ -176,7 +176,7 @@ def _clock_finding(date: str, sent: float, clock: Clock) -> Finding:
     try:
         answered = Answered(from_http(date), sent, clock.monotonic(), clock.wall())
     except ValueError:
-        return Finding("clock", "skipped", "the store does not say what time it is")
+        return Finding("clock", "skipped", "the store does not report its time")
     off = answered.off(answered.wall)
     status = rules.clock_status(off)
     found = "as the store's, to a second"

@@ -30,8 +30,8 @@ from upload_client.support.local_file import FileRefused
 from upload_client.transfer.dataroot import DataRoot
 from upload_client.validator.expected import InvalidExpectations, read_expected
 
-_MEND = "Mend them: the receiver's validator would judge them invalid."
-_MEND_OTHERS = "Mend the others: the receiver's validator would judge them invalid."
+_Fix = "Fix them: the receiver's validator would judge them invalid."
+_Fix_OTHERS = "Fix the others: the receiver's validator would judge them invalid."
 _FETCH = (
     "Fetch what the pointers stand for (git lfs pull, datalad get): else they are delivered in its place."
 )
@@ -189,7 +189,7 @@ def _look(
             "files",
             "problem",
             f"{figures.count(len(wrong))} of {figures.files(len(rows))} cannot be sent",
-            "Mend these files, or take them out of the index: `upload-client index DIR` writes a new one.",
+            "Fix these files, or take them out of the index: `upload-client index DIR` writes a new one.",
             details=_named(wrong),
         )
     else:
@@ -279,7 +279,7 @@ def look_at_content(run: Run, source: Path | None, places: Places | None) -> Ste
                 "content",
                 "problem",
                 "as a whole it is not the delivery that the receiver expects",
-                "Mend it: the receiver's pipeline would refuse to start.",
+                "Fix it: the receiver's pipeline would refuse to start.",
                 details=(*problems[:SHOWN], *more(len(problems))),
             )
             return
@@ -334,7 +334,7 @@ def look_at_content(run: Run, source: Path | None, places: Places | None) -> Ste
             "content",
             "warning",
             f"{figures.files(len(undecided))} cannot be judged here; nothing is wrong with the others",
-            "Nothing is to be mended. If the receiver's validator cannot judge them, ask the receiver.",
+            "Nothing is to be fixed. If the receiver's validator cannot judge them, ask the receiver.",
             details=_named(undecided, ": "),
         )
         return
@@ -353,6 +353,6 @@ def look_at_content(run: Run, source: Path | None, places: Places | None) -> Ste
         "content",
         "problem",
         f"{figures.count(len(wrong))} of {figures.files(n)} {what}{tail}",
-        _MEND if not n_pointers else _FETCH if n_pointers == len(wrong) else f"{_FETCH} {_MEND_OTHERS}",
+        _Fix if not n_pointers else _FETCH if n_pointers == len(wrong) else f"{_FETCH} {_Fix_OTHERS}",
         details=_named(wrong, ": "),
     )

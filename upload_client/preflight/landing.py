@@ -251,7 +251,7 @@ def _unfinished(run: Run, landing: Bucket, own: str) -> Steps[None]:
     yield Finding(
         "leftovers",
         "ok",
-        f"{n} large file{'s' * (len(found) != 1)} sent in part by earlier runs; the next goes on there",
-        "If nobody goes on with this delivery: `upload-client check --clean`.",
+        f"{n} large file{'s' * (len(found) != 1)} sent in part by earlier runs; the next run resumes them",
+        "If nobody resumes this delivery: `upload-client check --clean`.",
         details=(*shown, *more(len(found))),
     )

@@ -230,7 +230,7 @@ class Run:
         """
         listing = f"{name.partition('-')[0]}-list"
         if answer.means is Meaning.DENIED and listing in self.denied and not exists:
-            return Finding(name, "skipped", "cannot be told while s3:ListBucket is missing")
+            return Finding(name, "skipped", "cannot be determined while s3:ListBucket is missing")
         return self.answer(name, *answer, where)
 
 

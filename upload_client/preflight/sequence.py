@@ -104,7 +104,7 @@ def _with_session(run: Run, session: boto3.Session) -> Steps[None]:
         return
     run.places = places
     yield _settings(run, settings)
-    found = "not needed: the settings say everything"
+    found = "not needed: the settings are complete"
     if order.settings.needs_parameter:
         found = f"ssm:GetParameter allowed for {settings.settings_parameter}"
     yield Finding("parameter", "ok", found)
@@ -180,7 +180,7 @@ def _aws_renewal(credentials: Any) -> Finding:  # noqa: ANN401 - of botocore, un
     return Finding(
         "renewal",
         "warning",
-        "temporary keys that nobody renews; when they end is not known",
+        "temporary keys that are not renewed; their expiry is not known",
         "Make sure that they last as long as the delivery; after their end, log in and run it again.",
     )
 
@@ -244,10 +244,14 @@ def _disk(run: Run) -> Steps[None]:
 def _time(run: Run) -> Steps[None]:
     data, measured = run.data, run.measured
     if run.from_bucket:
-        yield Finding("time", "skipped", "not told: S3 copies within itself, and no byte passes here")
+        yield Finding(
+            "time",
+            "skipped",
+            "not estimated: S3 copies within itself, and no byte passes through this machine",
+        )
         return
     if data is None or measured is None or measured.rate is None:
-        yield Finding("time", "skipped", "not told: no rate could be measured")
+        yield Finding("time", "skipped", "not estimated: no rate could be measured")
         return
     rate, how = measured.rate, measured.how
     cap = run.order.settings.max_rate

@@ -80,7 +80,7 @@ def problem_of_runs(head: ReceiptHead, history: DeliveryHistory) -> str | None:
     if head.clients != tuple(run for run in clients if run.epoch <= head.epoch) or head.validators != tuple(
         run for run in validators if (run.shard, run.epoch) in named
     ):
-        return "the logs say otherwise which runs took part, and what they were made of"
+        return "the logs have other runs than it names, or other versions of them"
     return None
 
 

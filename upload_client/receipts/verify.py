@@ -362,7 +362,7 @@ def _look_closer(
         elif (found.size, found.etag) == (each.size, each.etag):
             continue  # a listing had left it out
         elif found.size != each.size or found.crc32 is None:
-            why = "has another ETag, and the store tells no checksum" if found.crc32 is None else ""
+            why = "has another ETag, and the store has no checksum of it" if found.crc32 is None else ""
             report(Difference("replaced", each.path, why or f"has {found.size} bytes"))
         elif found.crc32 != each.crc32:
             report(Difference("replaced", each.path, f"has CRC32 {found.crc32}; delivered was {each.crc32}"))

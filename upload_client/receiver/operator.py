@@ -124,7 +124,7 @@ NEEDS: Final[tuple[Need, ...]] = (
         "ReadHandOvers",
         ("s3:ListBucket", "s3:GetObject"),
         (_CONTROL, f"{_CONTROL}/*"),
-        "say in `list` where a delivery was handed over to",
+        "show in `list` where a delivery was handed over to",
     ),
     Need(
         "look-after",
@@ -154,7 +154,7 @@ NEEDS: Final[tuple[Need, ...]] = (
         (_LANDING, f"{_LANDING}/*"),
         "judge what landed, and delete what a receipt names (`remove`)",
     ),
-    Need("look-after", "TellOutcomes", ("sns:Publish",), ("{topic}",), "tell how it ended (`validate`)"),
+    Need("look-after", "TellOutcomes", ("sns:Publish",), ("{topic}",), "report the outcome (`validate`)"),
     Need(
         "accounts",
         "FindProviders",

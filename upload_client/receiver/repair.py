@@ -1,7 +1,7 @@
 """`Repair`: finds what no run can have written in a delivery's control keys, and sets it aside.
 
 A provider may write keys that nobody can go on from: an index of the last epoch that there is, a segment far
-beyond the end of the log. What they bear is refused by everybody who comes; here it is shown and mended. The
+beyond the end of the log. What they bear is refused by everybody who comes; here it is shown and fixed. The
 rules are `upload_client.core.soundness`'. Nothing is deleted: what is set aside is below ``aside/``.
 """
 
@@ -30,7 +30,7 @@ _MAX_KEYS = 100_000
 
 
 class Repair:
-    """Looks at a delivery, and mends it.
+    """Looks at a delivery, and fixes it.
 
     Args:
         control: the control bucket, at the delivery's root.
@@ -74,7 +74,7 @@ class Repair:
             faults.append(Fault(what, epoch=highest))
         return faults
 
-    def mend(self, faults: list[Fault]) -> Iterator[str]:
+    def fix(self, faults: list[Fault]) -> Iterator[str]:
         """Set aside what is wrong.
 
         Args:

@@ -81,7 +81,7 @@ def _read(body: Any, longest: int) -> bytes:  # noqa: ANN401 - urllib3's respons
         if n_bytes > longest:
             body.close()
             raise NotTheService(
-                reason=f"what answered sends more than {longest // 2**20} MiB where a service says little"
+                reason=f"the answer has more than {longest // 2**20} MiB, more than any service sends"
             )
         pieces.append(piece)
     return b"".join(pieces)

@@ -467,7 +467,7 @@ class Connection:
         length = headers.get(b"content-length")
         if encoding is not None:
             if length is not None or encoding.lower() != b"chunked":
-                raise Broken("the answer's length is told in two ways")
+                raise Broken("the answer states its length in two ways")
             chunks = yield from self._chunks(most)
             if sink is None:
                 return chunks, False

@@ -190,7 +190,9 @@ def _found(
     if isinstance(request, GetObject) and size == came and stated is not None:
         found = checksums.encode(checksums.crc32(body) if sink is None else sink.crc32)
         if found != stated:
-            return Answer(0, "DamagedAnswer", f"what came has CRC32 {found}, where S3 says {stated}")
+            return Answer(
+                0, "DamagedAnswer", f"the content received has CRC32 {found}, and S3 states {stated}"
+            )
     modified, version = 0.0, None
     if isinstance(request, HeadObject):
         with contextlib.suppress(ValueError):

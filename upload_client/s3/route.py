@@ -176,7 +176,7 @@ class Route:
             port = url.port or (443 if secure else 80)
             way = way_of(self._bucket.client, put.url)
             if way is None:
-                raise NoRoute("how botocore reaches it cannot be told")
+                raise NoRoute("how botocore reaches it is not known")
             self.address = _address(url.hostname, port, way)
             self._root = None
             self.sign_payload = not secure and not self._unsigned

@@ -198,7 +198,7 @@ def _moved(progress: Progress) -> int:
 class FileNotices:
     """Which single files a person is told of: those gone wrong, once each, up to a number; with -v all."""
 
-    MORE = "More files go wrong. They are not told one by one; all are in the state file."
+    MORE = "More files go wrong. They are not listed one by one; all are in the state CSV."
 
     def __init__(self, verbosity: int) -> None:
         self._verbosity = verbosity

@@ -47,7 +47,7 @@ def compare(state: SyncState) -> list[Offer]:
             f"{state.remote.where} holds no tables of a sync any more, nor files that were shared with it:"
             " they do not pass for deleted",
             hint="Connect the disk, or see who has emptied it. If that was meant, `upload-client sync FOLDER"
-            " --reset` has this folder begin anew, and what it holds is shared again.",
+            " --reset` resets this folder, and its files are offered again.",
         )
     state.is_base_new = False
     where = f"{state.remote.where}/{BOOKS}/{DELETED}"

@@ -194,7 +194,7 @@ class SyncConnection(DataPlatformConnection):
         if not given:
             if known.get("platform", self.platform) != self.platform or not known.get("to"):
                 raise UsageError(
-                    f"nobody has said yet what {self._named} is shared with",
+                    f"no shared place is known yet for {self._named}",
                     hint=f"Say it once: `{shlex.join(['upload-client', 'sync', self._named])} --to"
                     " s3://bucket/prefix`.",
                 )
@@ -241,9 +241,7 @@ class SyncConnection(DataPlatformConnection):
         if self._yes:
             return True
         if self._prompt is None:
-            raise UsageError(
-                f"nobody is there to answer: {question}", hint="Run it at a terminal, or with --yes."
-            )
+            raise UsageError(f"nobody can be asked: {question}", hint="Run it at a terminal, or with --yes.")
         return ask_yes(self._prompt, question)
 
     def reset_local(self) -> None:
@@ -286,7 +284,7 @@ class SyncConnection(DataPlatformConnection):
             if self._dry_run or not self._yes:
                 return UNKNOWN  # nothing is going to be written in it
             raise UsageError(
-                "nobody has said yet whose edits these are",
+                "your name is not known yet",
                 hint="Say it once: --name 'Maria Sibylla Merian'.",
             )
         if name != known:

@@ -218,7 +218,8 @@ class FolderConnection(SyncConnection):
         shared, own = self._directory, self._folder.root
         if shared == own or own in shared.parents or shared in own.parents:
             raise UsageError(
-                f"{own} and {shared} lie in each other", hint="Share a folder with a directory elsewhere."
+                f"{own} and {shared} overlap: one lies in the other",
+                hint="Share a folder with a directory elsewhere.",
             )
         if not shared.is_dir() and not shared.parent.is_dir():
             raise UsageError(f"there is no {shared}", hint="Connect the disk, or make the directory.")

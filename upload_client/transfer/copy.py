@@ -26,7 +26,7 @@ from upload_client.transfer.upload import TRIES, Memory, Parted, persist, write
 
 MISMATCH = "the object's content does not match the checksum in the index"
 OTHER_MISMATCH = "the object's content does not match the {} checksum in the index"
-STAYS = "; the copy stays in the landing bucket, announced to nobody"
+STAYS = "; the copy stays in the landing bucket, not announced"
 CHANGED = "the source object has changed since it was listed"
 
 

@@ -133,7 +133,7 @@ def write(
             return answer
         is_ok, crc32_stated = answer.ok, answer.crc32 if answer.ok else None
         if is_ok:
-            answer = Answer(0, "MalformedAnswer", "the store said yes, and names no ETag that can be used")
+            answer = Answer(0, "MalformedAnswer", "the store accepted it, and names no ETag that can be used")
         if answer.conflict or answer.lost:
             found = yield from persist(HeadObject(request.key))
             if is_ok and found.ok and not found.etag:

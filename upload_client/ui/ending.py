@@ -158,18 +158,18 @@ def _todo(summary: Summary) -> tuple[str, tuple[str, ...] | None]:
         case 3 if again:
             return "Tell the receiver; when they have answered, send these files again.", again
         case 3:
-            return "Mend these files, then run it again: only what has changed is sent.", ()
+            return "Fix these files, then run it again: only what has changed is sent.", ()
         case 4:
             return "See to these files, then run it again: only they are sent.", ()
         case 5 if _waits_for_the_receiver(summary):
             if all(problem.state == "done" for problem in summary.problems):
                 return FileCode.UNABLE.todo, None
-            todo = "Mend what is invalid or failed, tell the receiver what their validator lacks for the rest"
+            todo = "Fix what is invalid or failed, tell the receiver what their validator lacks for the rest"
             return f"{todo}; then run it again.", ()
         case 5:
             return summary.hint or "Run it again later: the files are judged then, and not sent again.", ()
         case 6:
-            return "Mend these files and those like them, then run it again.", ()
+            return "Fix these files and those like them, then run it again.", ()
         case 130:
             return "Run it again to go on: what was confirmed is not sent again.", ()
         case _:

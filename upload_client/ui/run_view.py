@@ -30,7 +30,7 @@ _FIGURES_EVERY = 1.0  # seconds: what changes more often cannot be read
 
 PHASES: dict[PhaseName, str] = {
     "connecting": "connecting to the receiver",
-    "planning": "looking at what is there already",
+    "planning": "checking what is there already",
     "starting": "starting the receiver's validator",
     "sending": "sending",
     "judging": "all is sent; waiting for verdicts",

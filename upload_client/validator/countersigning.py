@@ -206,9 +206,7 @@ def _proven(
                 some = each if isinstance(each, Due) else _judged(each, history)
                 for path, row in zip(some.paths, some.rows, strict=True):
                     if not (there[row] or may_be_gone):
-                        raise NotSigned(
-                            f"{_named(path)} lies no longer in the landing bucket as it was judged"
-                        )
+                        raise NotSigned(f"{_named(path)} is no longer in the landing bucket as it was judged")
                     seen[row] = 1
                 if whole is not None:
                     for path, size in zip(some.paths, some.sizes, strict=True):
@@ -259,12 +257,12 @@ def _judged(each: Delivered, history: DeliveryHistory) -> Due:
     stated = (each.upload, each.size, each.crc32, each.etag, each.version_id)
     due = (upload.id, upload.size, upload.crc32, upload.etag, upload.version_id)
     if stated != due or each.sha256 not in (None, upload.sha256):
-        raise NotSigned(f"the logs say something else of {_named(each.path)}")
+        raise NotSigned(f"the logs differ from the receipt about {_named(each.path)}")
     logged = (history.transferred_at[row], history.judged_at[row], history.judge(row))
     if (each.sent_at, each.judged_at, each.judged_by) != logged:
-        raise NotSigned(f"the logs say another time or another validator for {_named(each.path)}")
+        raise NotSigned(f"the logs have another time or another validator for {_named(each.path)}")
     if each.opened not in (None, history.opened[row]):
-        raise NotSigned(f"the logs say otherwise how {_named(each.path)} was judged")
+        raise NotSigned(f"the logs have another judgement of {_named(each.path)}")
     return Due((each.path,), (each.size,), (row,), ())
 
 

@@ -134,7 +134,7 @@ def start(event: Any, context: Context) -> dict[str, Any]:  # noqa: ANN401 — a
         except ValueError:
             traceback.print_exc()  # for the receiver; a client gets to know less
             raise _Refused(
-                "misconfigured", "the receiver's settings are wrong, as its own log says"
+                "misconfigured", "the receiver's settings are wrong; its own log says why"
             ) from None
         starter = _Starter(event, context, settings)
         return {"status": "success", "validator_id": starter.start(), "shards": starter.shards}
@@ -222,7 +222,7 @@ class _Starter:
         self.shards = stated or settings.shards
         shard = _number(event, "shard", 0, self.shards - 1)
         if (shard is None) is not (stated is None):
-            raise _Refused("invalid_request", "shard and shards say nothing without each other")
+            raise _Refused("invalid_request", "shard and shards are only valid together")
         key = f"{layout.root}{layout.transfer_type} {key}"
         self._is_first = shard is None
         self._asked = [
@@ -258,7 +258,7 @@ class _Starter:
                 if missing := self._make_room():
                     self._check_expected()
                     self._start_workers(missing)
-                self._await(self._first_answer, "the validator was started, and says nothing")
+                self._await(self._first_answer, "the validator was started, and is silent")
         first = self._asked[0].validator_id
         assert first is not None  # it was waited for
         return first

@@ -299,7 +299,7 @@ def test_sigterm_brings_a_run_to_an_orderly_end_and_the_next_start_goes_on_with_
     assert "slow: is being stopped" in err
     assert first.events[-1]["state"] == "stopped"
     assert not (folder / "slow.txt").exists()
-    assert "it is gone on with when the schedule runs" in " ".join(run("show", path)[1].split())
+    assert "it is resumed when the schedule runs" in " ".join(run("show", path)[1].split())
     (folder / "go").touch()
     second = start(path)
     assert second.wait_for(kind="run", state="began")["run"] == began["run"]

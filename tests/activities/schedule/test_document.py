@@ -179,7 +179,7 @@ def _bomb():
         ),
         (
             job(f"every: 1h, {JOB}, on_failure: {{mail: [a@b.org]}}"),
-            "line 3, jobs.a.on_failure: the job 'a' is told by mail, and `mail` does not say by which server",
+            "line 3, jobs.a.on_failure: the job 'a' sends mail, and `mail` names no server",
         ),
         (
             job(

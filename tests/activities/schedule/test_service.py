@@ -327,7 +327,7 @@ def test_who_was_taken_for_dead_notes_nothing_down_any_more(world, looks_often, 
     until(other, hours=2)  # the sleeper does not move
     assert [ran.process for ran in world.ran] == [f"m{sleeper.me.pid}", f"other{other.me.pid}"]
     until(sleeper, other, minutes=5)
-    assert "another process has taken this run for dead" in caplog.text
+    assert "another process considers this run dead" in caplog.text
     (seen,) = look(load(path), clock=world.clock)
     assert seen.last.state is Run.SUCCEEDED
     assert len(world.ran) == 2

@@ -139,7 +139,7 @@ def test_what_stands_in_the_store_is_read_as_data_and_what_is_no_job_is_left_out
     assert service.step() is not None  # it does not end for that
     assert not (tmp_path / "was-here").exists()
     assert "is no part of a job" in caplog.text
-    service._mend()
+    service._fix()
     assert service.store.due().keys() == {"a"}
     assert "a: no longer in the store; taken up again" in caplog.text
     service.stop()

@@ -396,7 +396,7 @@ class Schedule(_Part):
                     if getattr(job, key):
                         raise PydanticCustomError(
                             "no_mail_server",
-                            "the job '{job}' is told by mail, and `mail` does not say by which server",
+                            "the job '{job}' sends mail, and `mail` names no server",
                             {"job": name, "loc": ("jobs", name, key)},
                         )
         return self

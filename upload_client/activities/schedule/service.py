@@ -194,7 +194,7 @@ class Service:
                 self._beat()
             if now >= self._look_at:
                 self._look_at = now + _LOOK_EVERY
-                self._mend()
+                self._fix()
                 self._resume()
             with self.store.errors("be asked what is due"):
                 wait = self._scheduler.step()
@@ -210,7 +210,7 @@ class Service:
         self._reported_trouble = ""
         return min(_LONGEST if wait is None else wait, _LONGEST)
 
-    def _mend(self) -> None:
+    def _fix(self) -> None:
         """Take up again what is in the file and no more in the store, if it is due again and again."""
         with self.store.errors("be looked through"):
             if lost := self._repeating - self.store.due().keys():
@@ -354,7 +354,7 @@ class Service:
 
     def _beat(self) -> None:
         for job in self.store.beat():
-            _log.error("%s: another process has taken this run for dead, and goes on with it", job)
+            _log.error("%s: another process considers this run dead, and has resumed it", job)
             with self._mutex:
                 runner = self._running.get(job)
             if runner is not None:
@@ -437,7 +437,7 @@ class Service:
             try:
                 if not self.store.end(job, run.timestamp(), state, code, message):
                     _log.error(
-                        "%s: another process has taken this run for dead, and says what comes of it", job
+                        "%s: another process considers this run dead, and will report its outcome", job
                     )
             except StoreUnreachable as error:
                 if not is_logged:

@@ -60,18 +60,18 @@ def probe(*, dataset: str, delivery_id: str, on: Path, endpoint: str | None, as_
     sections=(
         examples(
             (f"upload-client receiver repair {A_DELIVERY}", "show what is wrong, and change nothing"),
-            (f"upload-client receiver repair {A_DELIVERY} --mend", "move it to aside/"),
+            (f"upload-client receiver repair {A_DELIVERY} --fix", "move it to aside/"),
         ),
     ),
 )
 @of_a_delivery
-@click.option("--mend", is_flag=True, help="Move what is wrong to aside/. Nothing is deleted.")
+@click.option("--fix", is_flag=True, help="Move what is wrong to aside/. Nothing is deleted.")
 @of_a_receiver
 def repair(
     *,
     dataset: str,
     delivery_id: str,
-    mend: bool,
+    fix: bool,
     on: Path | None,
     stack: str,
     region: str | None,
@@ -80,8 +80,8 @@ def repair(
     """Find control keys that no run can have written, and that block the delivery.
 
     Such as an index or a lock with the highest possible epoch, a segment beyond the end of a log, or a broken
-    chain. With --mend they are moved to aside/ below the delivery's keys. Exit code 2: something is wrong and
-    was not mended.
+    chain. With --fix they are moved to aside/ below the delivery's keys. Exit code 2: something is wrong and
+    was not fixed.
     """
     from upload_client.receiver.process import control_bucket  # noqa: PLC0415 # imports boto3
     from upload_client.receiver.repair import Repair  # noqa: PLC0415
@@ -91,8 +91,8 @@ def repair(
     work = Repair(control_bucket(settings, layout), layout)
     faults = work.look()
     done = []
-    if mend:
-        for sentence in work.mend(faults):
+    if fix:
+        for sentence in work.fix(faults):
             done.append(sentence)
             if not as_json:
                 print_lines(sentence)
@@ -108,11 +108,11 @@ def repair(
                 print_lines(f"  and {more:,} more")
         if not faults:
             print_lines("nothing is wrong")
-        elif not mend:
+        elif not fix:
             print_lines(
                 "",
                 "Where a segment is damaged or missing, restore its last good version:"
                 " `upload-client docs runbook`.",
             )
-            print_lines("Else --mend sets all of this aside; what was said in it is found out again.")
+            print_lines("Else --fix moves all of this to aside/; the next run finds out again what it said.")
     return 2 if faults else 0

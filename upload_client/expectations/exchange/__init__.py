@@ -82,7 +82,9 @@ def _form_of(content: Any, where: str) -> Form:  # noqa: ANN401 — whatever a f
     for form in ("pandera", "frictionless", "jsonschema"):
         if _MODULES[form].is_schema(content):
             return form
-    raise InvalidExpectations(where, [f"it is neither of {', '.join(FORMS)}; say which it is (--from)"])
+    raise InvalidExpectations(
+        where, [f"it is not recognised as one of {', '.join(FORMS)}; name its format (--from)"]
+    )
 
 
 def _text(document: dict[str, Any], lost: list[str], where: str) -> str:

@@ -35,7 +35,7 @@ _SEVERAL = (
 def open_pdf(file: BinaryIO, size: int, _budget: Budget) -> None:
     """Open a PDF file: its first line, its last one, and whether the table that this names is in the file.
 
-    What a reader would mend is not refused: only what is not all there.
+    What a reader would fix is not refused: only what is not all there.
     """
     file.seek(0)
     head = file.read(_NEAR)

@@ -42,7 +42,9 @@ class SyncFailed(DeliveryError):  # noqa: N818 - as those in `upload_client.erro
 
     paths: tuple[str, ...] = ()
 
-    hint = "Mend what is named and run it again: what is at the destination already is not sent again."
+    hint = (
+        "Fix what the message names and run it again: what is at the destination already is not sent again."
+    )
 
 
 class Confirmed(NamedTuple):

@@ -113,5 +113,6 @@ def refuse_nesting(source: Place, target: Place, warn: Callable[[str], object], 
             if not are_one_place(seen, target.open(), warn):
                 return
         raise UsageError(
-            f"{source.uri} and {target.uri} lie in each other", hint="Name two places that are apart."
+            f"{source.uri} and {target.uri} overlap: one lies in the other",
+            hint="Name two places that are apart.",
         )

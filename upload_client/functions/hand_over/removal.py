@@ -40,7 +40,7 @@ class HandOverRefused(DeliveryError):  # noqa: N818 - as those in `upload_client
     """Landing, or the archive, has something else than the receipt names. Nothing was removed."""
 
     hint = (
-        "`upload-client verify RECEIPT --online` tells what became of each file; nothing was removed, and"
+        "`upload-client verify RECEIPT --online` shows what happened to each file; nothing was removed, and"
         " what is in the archive already stays there."
     )
 

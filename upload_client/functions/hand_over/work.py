@@ -242,8 +242,8 @@ class _Work:
             self._report(f"removed {removed:,} files from landing")
         elif record.removed_at is None and record.removing_at is not None:
             self._report(
-                f"the removal from landing that began at {record.removing_at} was ended half way:"
-                " --remove goes on with it"
+                f"the removal from landing that began at {record.removing_at} was interrupted: --remove"
+                " resumes it"
             )
         return HandedOver(record, self._copied, removed, did_nothing=record == before)
 
@@ -525,7 +525,8 @@ def open_archive(to: str, client: Any, control: Bucket, landing: Bucket) -> Buck
             archive.prefix.startswith(other.prefix) or other.prefix.startswith(archive.prefix)
         ):
             raise UsageError(
-                f"the archive {archive} and {other} lie in each other", hint="Name a place of its own."
+                f"the archive {archive} and {other} overlap: one lies in the other",
+                hint="Name a place of its own.",
             )
     return archive
 
@@ -596,7 +597,7 @@ def notifier(topic: str, settings: clients.Endpoints | None = None) -> Callable[
             if (trouble := trouble_of(error)) is None:
                 raise
             raise DeliveryError(
-                f"it is recorded, and SNS was not told: {trouble.message} ({trouble.code})",
+                f"it is recorded, but the SNS topic was not notified: {trouble.message} ({trouble.code})",
                 hint="See what SNS says of the topic, and run it again: it goes on from here.",
             ) from None
 

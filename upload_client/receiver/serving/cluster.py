@@ -146,7 +146,7 @@ class Cluster:
         try:
             make(self._name, client=self._client).set()
         except Exception as error:  # noqa: BLE001 - of many kinds, by the state of the connection
-            _log.warning("validators on Dask's workers are not told to leave: %s", for_log(str(error), 300))
+            _log.warning("validators on Dask's workers could not be stopped: %s", for_log(str(error), 300))
 
     def close(self) -> None:
         """Let go of the cluster."""

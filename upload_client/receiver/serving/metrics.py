@@ -40,7 +40,7 @@ class Metrics:
         )
         self._bytes = Counter(f"{name}valid_bytes", "Bytes of valid files.", registry=registry)
         self._sent = Counter(
-            f"{name}outcomes_told", "Outcomes that were told.", ["way", "result"], registry=registry
+            f"{name}outcomes_told", "Outcomes that were sent.", ["way", "result"], registry=registry
         )
 
     def text(self) -> bytes:

@@ -240,7 +240,7 @@ class _Way:
         except (OSError, NotImplementedError) as error:
             if not self._unlocked:  # rather twice than never
                 self._unlocked = True
-                _log.warning("%s cannot be locked: two processes may tell the same: %s", self._folder, error)
+                _log.warning("%s cannot be locked: two processes may send the same: %s", self._folder, error)
         return True
 
     def _waiting(self) -> list[Path]:
@@ -275,7 +275,7 @@ class _Way:
                 self._give_up(path, why)
                 return True
             self._count(self.name, "refused")
-            _log.warning("an outcome was not taken (%s), it is told again: %s", self.name, for_log(why))
+            _log.warning("an outcome was not accepted (%s), it is sent again: %s", self.name, for_log(why))
             self._tries[path] = n_tries + 1, time.monotonic() + retry_after(n_tries + 1)
             return False
         self._n_failed, self._not_before = 0, 0.0
@@ -292,7 +292,7 @@ class _Way:
 
     def _give_up(self, path: Path, why: str) -> None:
         self._count(self.name, "given_up")
-        _log.error("an outcome is not told any more, it is kept as %s.given-up: %s", path, for_log(why))
+        _log.error("an outcome is not sent any more, it is kept as %s.given-up: %s", path, for_log(why))
         with contextlib.suppress(OSError):
             path.rename(f"{path}.given-up")
         self._tries.pop(path, None)

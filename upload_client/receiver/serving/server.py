@@ -406,7 +406,7 @@ class Server:
             except OSError as error:  # the delivery is none the worse; the next process tells it
                 is_noted = False
                 _log.error(
-                    "%s/%s: its outcome is told to nobody, it cannot be written to the state_dir: %s",
+                    "%s/%s: its outcome is not sent: it cannot be written to the state_dir: %s",
                     task.dataset,
                     task.delivery_id,
                     for_log(str(error), 300),

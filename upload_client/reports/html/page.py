@@ -410,7 +410,7 @@ def _runs(history: DeliveryHistory | None) -> Iterator[str]:
 
 
 def _ending(life: Life) -> str:
-    how = {"stop": "ended", "crash": "crashed"}.get(life.ended or "", "said nothing of its end")
+    how = {"stop": "ended", "crash": "crashed"}.get(life.ended or "", "no record of its end")
     return f"{how}: {_message(life.reason)}" if life.reason else how
 
 
