@@ -304,7 +304,7 @@ class UploadClient(DeliveryView):
             self.cmessage(str(error), "error")
             raise error
         connected = self._connected()
-        row = connected.ledger.next_row(self._run.clock.monotonic())
+        row = connected.ledger.order.next_row(self._run.clock.monotonic())
         if row is None:
             self.cmessage("no file is left to send now", "warning")
             return None

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
-from upload_client.core.files import State
 from upload_client.core.problems import Problem
+from upload_client.core.states import State
 from upload_client.core.values import value
 
 __all__ = [

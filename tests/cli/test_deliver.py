@@ -18,8 +18,8 @@ import pytest
 
 import upload_client.client
 from upload_client.cli.deliver import _program
-from upload_client.core.files import STATES
 from upload_client.core.resume import Reason
+from upload_client.core.states import STATES
 from upload_client.errors import Interrupted, Locked, UsageError
 from upload_client.events import Message, Summary
 from upload_client.index import LeftOut

@@ -22,7 +22,6 @@ from upload_client.core.delivery import (
     why_stuck,
 )
 from upload_client.core.exits import ExitCode, exit_code
-from upload_client.core.files import STATES
 from upload_client.core.records import (
     Cursor,
     IndexJudged,
@@ -35,6 +34,7 @@ from upload_client.core.records import (
     Verdict,
 )
 from upload_client.core.segments import Records, Segment
+from upload_client.core.states import STATES
 
 T = "2026-01-02T03:04:05.678Z"
 MINE = 7

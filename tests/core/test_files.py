@@ -20,14 +20,9 @@ from upload_client.core.columns import (
     TextColumn,
     TimeColumn,
 )
-from upload_client.core.files import (
-    STATES,
-    TRANSITIONS,
-    ClientFile,
-    FileLedger,
-    IllegalTransition,
-    retry_delay,
-)
+from upload_client.core.files import ClientFile, FileLedger
+from upload_client.core.sending_order import retry_delay
+from upload_client.core.states import STATES, TRANSITIONS, IllegalTransition
 from upload_client.core.uploads import OkVerdicts, Upload, UploadTable, parse_upload_id
 
 T = "2026-01-02T03:04:05.678Z"
@@ -64,10 +59,10 @@ def fail(files: FileLedger, row: int, **how) -> bool:
 def test_files_that_were_put_ahead_are_sent_before_the_others():
     files = ledger(5)
     files.place(3, "valid", upload=upload(epoch=0))
-    files.put_ahead([4, 3, 1])
+    files.order.put_ahead([4, 3, 1])
     order = []
-    while (row := files.next_row(0.0)) is not None:
-        assert files.next_row(0.0) == row  # until it is queued
+    while (row := files.order.next_row(0.0)) is not None:
+        assert files.order.next_row(0.0) == row  # until it is queued
         order.append(row)
         files.queue(row)
     assert order == [4, 1, 0, 2]
@@ -148,28 +143,28 @@ def test_the_table_cannot_be_changed():
 
 def test_the_next_file_is_the_first_that_is_ready_and_stays_so_until_it_is_queued():
     files = ledger(3)
-    assert files.next_row(0.0) == files.next_row(0.0) == 0
+    assert files.order.next_row(0.0) == files.order.next_row(0.0) == 0
     files.queue(0)
-    assert files.next_row(0.0) == 1
+    assert files.order.next_row(0.0) == 1
     files.queue(2)
     files.queue(1)
-    assert files.next_row(0.0) is None
+    assert files.order.next_row(0.0) is None
 
 
 def test_a_failed_file_goes_to_the_end_of_the_queue_and_waits_for_its_time():
     files = ledger(3)
     assert fail(files, 0, now=10.0, delay=5.0)
-    assert files.next_row(100.0) == 1
+    assert files.order.next_row(100.0) == 1
     files.queue(1)
     files.queue(2)
-    assert files.next_row(14.9) is None
-    assert files.next_retry_at == 15.0
-    assert files.next_row(15.0) == 0
+    assert files.order.next_row(14.9) is None
+    assert files.order.next_retry_at == 15.0
+    assert files.order.next_row(15.0) == 0
     files.queue(0)
-    assert files.retries(0) == 1
+    assert files.order.retries[0] == 1
     assert files.message(0) is None
-    assert files.next_retry_at is None
-    assert files.next_row(100.0) is None
+    assert files.order.next_retry_at is None
+    assert files.order.next_row(100.0) is None
 
 
 def test_of_failed_files_the_longest_waiting_is_tried_first():
@@ -177,7 +172,7 @@ def test_of_failed_files_the_longest_waiting_is_tried_first():
     for row, delay in [(0, 3.0), (1, 1.0), (2, 1.0)]:
         fail(files, row, delay=delay)
     tried = []
-    while (row := files.next_row(10.0)) is not None:
+    while (row := files.order.next_row(10.0)) is not None:
         tried.append(row)
         files.queue(row)
     assert tried == [1, 2, 0]
@@ -187,13 +182,13 @@ def test_of_failed_files_the_longest_waiting_is_tried_first():
 def test_a_file_is_tried_once_and_max_retries_times(max_retries):
     files = ledger(1, max_retries=max_retries)
     tries = 0
-    while (row := files.next_row(0.0)) is not None:
+    while (row := files.order.next_row(0.0)) is not None:
         again = fail(files, row)
         tries += 1
         assert again == (tries <= max_retries)
     assert tries == 1 + max_retries
     assert files.file(0).retries == max_retries
-    assert (files.n_given_up, files.n_complete) == (1, 1)
+    assert (files.order.n_given_up, files.n_complete) == (1, 1)
     with pytest.raises(IllegalTransition, match="no try left"):
         files.queue(0)
 
@@ -201,8 +196,8 @@ def test_a_file_is_tried_once_and_max_retries_times(max_retries):
 def test_a_failure_that_would_repeat_itself_burns_no_retries():
     files = ledger(1)
     assert not fail(files, 0, again=False)
-    assert files.retries(0) == 0
-    assert files.next_row(1e9) is None
+    assert files.order.retries[0] == 0
+    assert files.order.next_row(1e9) is None
     assert files.transfer_complete
     assert files.validation_complete
     assert not files.all_valid
@@ -214,9 +209,9 @@ def test_an_abandoned_file_is_the_next_one_again():
     files.queue(1)
     files.start(1)
     files.abandon(1)
-    assert files.next_row(0.0) == 1
+    assert files.order.next_row(0.0) == 1
     files.abandon(0)
-    assert files.next_row(0.0) == 0
+    assert files.order.next_row(0.0) == 0
     assert files.counts()["ready"] == 3
 
 
@@ -225,11 +220,11 @@ def test_an_abandoned_retry_keeps_its_count():
     fail(files, 0)
     files.queue(0)
     files.abandon(0)
-    assert files.next_row(0.0) == 0
+    assert files.order.next_row(0.0) == 0
     assert fail(files, 0)
-    assert files.next_retry_at == 0.0
+    assert files.order.next_retry_at == 0.0
     assert not fail(files, 0)
-    assert files.retries(0) == 2
+    assert files.order.retries[0] == 2
 
 
 def test_a_file_that_is_judged_while_it_waits_for_a_retry_is_not_tried_again():
@@ -237,8 +232,8 @@ def test_a_file_that_is_judged_while_it_waits_for_a_retry_is_not_tried_again():
     fail(files, 0)
     files.judge(0, "invalid", "verdict before transfer", T)
     files.queue(1)
-    assert files.next_retry_at is None
-    assert files.next_row(1e9) is None
+    assert files.order.next_retry_at is None
+    assert files.order.next_row(1e9) is None
 
 
 @given(st.integers(0, 200), st.floats(0, 1))
@@ -266,14 +261,14 @@ def test_what_was_on_its_way_when_it_was_declared_invalid_changes_nothing():
             files.abandon(0)
         assert files.file(0).message == "verdict before transfer"
         assert files.file(0).etag is None
-        assert (files.n_given_up, files.n_invalid_this_run, files.n_complete) == (0, 1, 1)
+        assert (files.order.n_given_up, files.n_invalid_this_run, files.n_complete) == (0, 1, 1)
 
 
 def test_a_file_that_was_given_up_and_then_judged_is_complete_once():
     files = ledger(1)
     fail(files, 0, again=False)
     files.judge(0, "invalid", "verdict before transfer", T)
-    assert (files.n_given_up, files.n_complete) == (0, 1)
+    assert (files.order.n_given_up, files.n_complete) == (0, 1)
 
 
 def test_only_files_that_become_invalid_in_this_run_count_towards_its_limit():
@@ -301,30 +296,30 @@ def test_a_valid_file_can_become_invalid():
 def test_an_upload_that_could_not_be_judged_is_asked_about_once_for_each_time():
     files = ledger(2)
     send(files, 0)
-    files.ask_again(0, 5.0)
-    assert (files.ask(0), files.errors(0)) == (1, 1)
-    assert files.next_ask(4.9) is None
-    assert files.next_ask(5.0) == 0
-    assert files.next_ask(5.0) is None
+    files.asks.again(0, 5.0)
+    assert (files.asks[0], files.asks.errors(0)) == (1, 1)
+    assert files.asks.next(4.9) is None
+    assert files.asks.next(5.0) == 0
+    assert files.asks.next(5.0) is None
 
 
 def test_a_file_that_was_judged_meanwhile_is_not_asked_about():
     files = ledger(2)
     for row in (0, 1):
         send(files, row, row)
-        files.ask_again(row, 5.0)
+        files.asks.again(row, 5.0)
     files.judge(0, "valid", None, T, verdict="ok")
-    assert files.next_ask(9.0) == 1
-    assert files.next_ask(9.0) is None
+    assert files.asks.next(9.0) == 1
+    assert files.asks.next(9.0) is None
 
 
 def test_a_question_that_was_put_off_again_is_asked_once():
     files = ledger(1)
     send(files, 0)
-    files.ask_again(0, 5.0)
-    files.ask_again(0, 6.0)
-    assert files.next_ask(9.0) == 0
-    assert files.next_ask(9.0) is None
+    files.asks.again(0, 5.0)
+    files.asks.again(0, 6.0)
+    assert files.asks.next(9.0) == 0
+    assert files.asks.next(9.0) is None
 
 
 def test_a_file_that_cannot_be_judged_stays_done_and_is_not_waited_for():
@@ -332,31 +327,31 @@ def test_a_file_that_cannot_be_judged_stays_done_and_is_not_waited_for():
     send(files, 0)
     files.give_up_judging(0, "not judged")
     assert files.state(0) == "done"
-    assert (files.n_unjudged, files.n_complete, files.validation_complete) == (1, 0, True)
-    for again in (lambda: files.ask_again(0, 0.0), lambda: files.give_up_judging(0, "")):
+    assert (files.asks.n_unjudged, files.n_complete, files.validation_complete) == (1, 0, True)
+    for again in (lambda: files.asks.again(0, 0.0), lambda: files.give_up_judging(0, "")):
         with pytest.raises(IllegalTransition, match="awaits no verdict"):
             again()
     files.judge(0, "valid", None, T, verdict="ok")
-    assert (files.n_unjudged, files.n_complete, files.file(0).message) == (0, 1, None)
+    assert (files.asks.n_unjudged, files.n_complete, files.file(0).message) == (0, 1, None)
 
 
 def test_who_awaits_a_verdict_and_who_is_to_be_asked_about_again_is_known():
     files = ledger(3)
     for row in (0, 1):
         send(files, row)
-    assert list(files.unanswered()) == [0, 1]
-    files.ask_again(0, 5.0)
-    assert files.asks_wait
+    assert list(files.asks.unanswered()) == [0, 1]
+    files.asks.again(0, 5.0)
+    assert files.asks.are_waiting
     files.give_up_judging(1, "not judged")
-    assert list(files.unanswered()) == [0]
+    assert list(files.asks.unanswered()) == [0]
     files.judge(0, "valid", None, T, verdict="ok")
-    assert not files.asks_wait
-    assert list(files.unanswered()) == []
+    assert not files.asks.are_waiting
+    assert list(files.asks.unanswered()) == []
 
 
 def test_only_a_file_that_is_done_can_be_asked_about():
     with pytest.raises(IllegalTransition, match="ready"):
-        ledger(1).ask_again(0, 0.0)
+        ledger(1).asks.again(0, 0.0)
 
 
 def oks(*verdicts: tuple[str, str, int, str, str]) -> OkVerdicts:
@@ -391,7 +386,7 @@ def test_only_the_upload_that_awaits_a_verdict_is_accepted_by_all_it_announced(o
     files.give_up_judging(0, "no")
     assert accepted(files, oks(GOOD)) == ([0], [])
     assert (files.state(0), files.verdict(0), files.file(0).judged_at) == ("valid", "ok", T)
-    assert (files.n_unjudged, files.message(0), files.counts()["valid"]) == (0, None, 2)
+    assert (files.asks.n_unjudged, files.message(0), files.counts()["valid"]) == (0, None, 2)
     assert accepted(files, oks(GOOD, good)) == ([], [0, 1])
 
 
@@ -444,12 +439,12 @@ def test_a_file_starts_where_earlier_runs_left_it():
     assert files.file(0) == ClientFile(
         "/data/f0", "f0", "valid", 0, 2, None, CRC, size=9, etag=ETAG, transferred_at=T, judged_at=T
     )
-    assert files.ask(0) == 2
+    assert files.asks[0] == 2
     assert [files.verdict(row) for row in range(4)] == ["ok", "failure", None, None]
     assert files.file(1).message == "bad"
     assert files.upload(3) == upload(3)
     assert files.n_invalid_this_run == 0
-    assert files.next_row(0.0) == 3
+    assert files.order.next_row(0.0) == 3
 
 
 def test_a_new_upload_forgets_what_was_said_of_the_old_one():
@@ -457,7 +452,7 @@ def test_a_new_upload_forgets_what_was_said_of_the_old_one():
     files.place(0, "ready", upload=upload(0, 1), ask=3, message="old", transferred_at=T, judged_at=T)
     send(files, 0)
     assert files.file(0).judged_at is None
-    assert (files.ask(0), files.message(0), files.verdict(0)) == (0, None, None)
+    assert (files.asks[0], files.message(0), files.verdict(0)) == (0, None, None)
 
 
 def test_the_upload_of_an_earlier_run_says_nothing_about_a_file_that_is_sent_again():
@@ -527,7 +522,7 @@ def test_an_empty_delivery_is_complete():
     files = ledger(0)
     assert files.all_valid
     assert files.transfer_complete
-    assert files.next_row(0.0) is None
+    assert files.order.next_row(0.0) is None
     assert list(files) == []
 
 
@@ -580,8 +575,8 @@ class AnyDelivery(RuleBasedStateMachine):
             for row, file in enumerate(self.model)
             if file["state"] == "failed" and file["left"]
         )
-        assert self.files.next_retry_at == (due[0][0][0] if due else None)
-        row = self.files.next_row(self.now)
+        assert self.files.order.next_retry_at == (due[0][0][0] if due else None)
+        row = self.files.order.next_row(self.now)
         if ready:
             assert row == ready[0]
         elif due and due[0][0][0] <= self.now:
@@ -649,7 +644,7 @@ class AnyDelivery(RuleBasedStateMachine):
             self.files.give_up_judging(row, "why")
             self.model[row]["unjudged"] = True
         else:
-            self.files.ask_again(row, self.now + wait)
+            self.files.asks.again(row, self.now + wait)
             self.model[row]["asks"] += 1
             self.asked.append((self.now + wait, row, self.model[row]["asks"]))
 
@@ -663,7 +658,7 @@ class AnyDelivery(RuleBasedStateMachine):
             if self.model[row]["state"] == "done" and self.model[row]["asks"] == ask
         ]
         asked = []
-        while (row := self.files.next_ask(self.now)) is not None:
+        while (row := self.files.asks.next(self.now)) is not None:
             asked.append(row)
         assert asked == expected
 
@@ -674,13 +669,15 @@ class AnyDelivery(RuleBasedStateMachine):
         states = [file["state"] for file in self.model]
         assert self.files.counts() == {state: states.count(state) for state in STATES}
         assert [self.files.state(row) for row in range(len(states))] == states
-        assert [self.files.retries(row) for row in range(len(states))] == [f["retries"] for f in self.model]
+        assert [self.files.order.retries[row] for row in range(len(states))] == [
+            f["retries"] for f in self.model
+        ]
         given_up = sum(file["state"] == "failed" and not file["left"] for file in self.model)
         judged = states.count("valid") + states.count("invalid")
         unjudged = sum(file["unjudged"] for file in self.model)
-        assert self.files.n_given_up == given_up
+        assert self.files.order.n_given_up == given_up
         assert self.files.n_complete == judged + given_up
-        assert self.files.n_unjudged == unjudged
+        assert self.files.asks.n_unjudged == unjudged
         assert self.files.n_invalid_this_run == sum(file["new"] for file in self.model)
         assert self.files.transfer_complete == (judged + given_up + states.count("done") == len(states))
         assert self.files.validation_complete == (judged + given_up + unjudged == len(states))

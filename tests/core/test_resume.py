@@ -243,7 +243,7 @@ def files() -> FileLedger:
 
 def test_a_new_file_is_placed_ready(files):
     place(files, 0, Start("ready", Reason.NEW), None)
-    assert (files.state(0), files.upload(0), files.next_row(0.0)) == ("ready", None, 0)
+    assert (files.state(0), files.upload(0), files.order.next_row(0.0)) == ("ready", None, 0)
 
 
 def test_a_file_to_be_sent_again_keeps_its_old_upload_in_mind(files):
@@ -272,7 +272,7 @@ def test_an_invalid_file_is_placed_with_its_old_message(files):
 
 def test_a_file_that_is_not_judged_is_to_be_announced_once_more(files):
     place(files, 0, Start("done", Reason.NOT_JUDGED), past("error", "busy"))
-    assert (files.state(0), files.upload(0), files.ask(0), files.verdict(0)) == ("done", U, 4, None)
+    assert (files.state(0), files.upload(0), files.asks[0], files.verdict(0)) == ("done", U, 4, None)
     assert (files.file(0).transferred_at, files.file(0).judged_at) == (T, None)
 
 
@@ -280,7 +280,7 @@ def test_an_object_found_in_place_is_a_new_upload(files):
     found = Landed(9, ETAG, CRC, "v").as_upload(5, 0, Local(9, 1000, "s", "w"))
     place(files, 0, Start("done", Reason.FOUND), None, found=found)
     assert files.upload(0) == Upload(5, 0, 9, CRC, ETAG, "v", 1000, "s", "w")
-    assert files.ask(0) == 0
+    assert files.asks[0] == 0
 
 
 def test_an_object_without_a_checksum_is_never_taken_for_the_file():

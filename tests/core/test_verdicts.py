@@ -101,14 +101,14 @@ def test_error_is_asked_again_after_5_30_and_120_seconds_and_then_not_judged():
     for ask, wait in enumerate((5.0, 30.0, 120.0)):
         ruling = give(files, verdict("error", ask=ask, message="busy", found=None), now)
         assert (ruling.action, ruling.wait) == ("ask_again", wait)
-        assert files.next_ask(now + wait - 0.001) is None
+        assert files.asks.next(now + wait - 0.001) is None
         now += wait
-        assert files.next_ask(now) == 0
-        assert files.ask(0) == ask + 1
+        assert files.asks.next(now) == 0
+        assert files.asks[0] == ask + 1
     ruling = give(files, verdict("error", ask=3, message="busy", found=None), now)
     assert (ruling.action, ruling.message) == ("unjudged", "not judged: busy")
-    assert (files.state(0), files.n_unjudged) == ("done", 1)
-    assert files.next_ask(1e9) is None
+    assert (files.state(0), files.asks.n_unjudged) == ("done", 1)
+    assert files.asks.next(1e9) is None
     assert ASK_AGAIN_AFTER == (5.0, 30.0, 120.0)
 
 
@@ -116,9 +116,9 @@ def test_a_validator_that_lacks_what_it_needs_is_not_asked_again():
     files = sent()
     ruling = give(files, verdict("error", message="needs pyarrow", found=None, code="unable"))
     assert (ruling.action, ruling.code) == ("unjudged", "unable")
-    assert (files.state(0), files.n_unjudged, files.next_ask(1e9)) == ("done", 1, None)
+    assert (files.state(0), files.asks.n_unjudged, files.asks.next(1e9)) == ("done", 1, None)
     assert give(files, verdict("error", found=None, code="unable")).action == "ignore"
-    assert files.n_unjudged == 1
+    assert files.asks.n_unjudged == 1
 
 
 def test_each_announcement_has_one_answer_that_it_could_not_be_judged():
@@ -126,17 +126,17 @@ def test_each_announcement_has_one_answer_that_it_could_not_be_judged():
     assert give(files, verdict("error", found=None)).action == "ask_again"
     assert give(files, verdict("error", found=None)).action == "ignore"
     assert give(files, verdict("error", ask=5, found=None)).action == "ignore"
-    assert files.errors(0) == 1
+    assert files.asks.errors(0) == 1
 
 
 def test_after_the_last_question_errors_change_nothing():
     files = sent()
     for ask in range(4):
         give(files, verdict("error", ask=ask, found=None))
-    assert files.n_unjudged == 1
+    assert files.asks.n_unjudged == 1
     for ask in range(5):
         assert give(files, verdict("error", ask=ask, found=None)).action == "ignore"
-    assert files.n_unjudged == 1
+    assert files.asks.n_unjudged == 1
 
 
 @pytest.mark.parametrize("status", ["ok", "failure"])
@@ -145,7 +145,7 @@ def test_a_late_answer_is_believed_whichever_announcement_it_answers(status):
     for ask in range(4):
         give(files, verdict("error", ask=ask, found=None))
     assert give(files, verdict(status)).action == ("valid" if status == "ok" else "invalid")
-    assert files.n_unjudged == 0
+    assert files.asks.n_unjudged == 0
     assert files.validation_complete is False  # `b` is still to be sent
 
 
@@ -311,8 +311,8 @@ def test_the_short_way_of_the_usual_verdict_is_the_table(before, said):
         epoch=EPOCH,
         state=files.state(row),
         latest=files.upload(row),
-        ask=files.ask(row),
-        errors=files.errors(row),
+        ask=files.asks[row],
+        errors=files.asks.errors(row),
         previous=files.verdict(row),
     )
     # Of what is irregular, the first is told.
@@ -335,7 +335,7 @@ def test_verdicts_that_come_together_do_what_they_do_one_by_one(before, together
     for files in (at_once, one_by_one):
         for said in before:
             give(files, said)
-        if unjudged and files.state(0) == "done" and not files.n_unjudged:
+        if unjudged and files.state(0) == "done" and not files.asks.n_unjudged:
             files.give_up_judging(0, "why")
     done = [(path, what) for _, path, what in apply_all(at_once, read, epoch=EPOCH, now=0.0)]
     expected = [(said.path, give(one_by_one, said)) for said in together]
@@ -343,8 +343,15 @@ def test_verdicts_that_come_together_do_what_they_do_one_by_one(before, together
         assert [each for each in done if each[0] == path] == [each for each in expected if each[0] == path]
     assert list(at_once) == list(one_by_one)
     for row in (0, 1):
-        for fact in ("upload", "ask", "errors", "verdict"):
-            assert getattr(at_once, fact)(row) == getattr(one_by_one, fact)(row)
-    for number in ("n_unjudged", "n_given_up", "n_invalid_this_run", "n_complete"):
-        assert getattr(at_once, number) == getattr(one_by_one, number)
+        for fact in (
+            FileLedger.upload,
+            FileLedger.verdict,
+            lambda files, row: (files.asks[row], files.asks.errors(row)),
+        ):
+            assert fact(at_once, row) == fact(one_by_one, row)
+    for number in (
+        lambda files: (files.asks.n_unjudged, files.order.n_given_up),
+        lambda files: (files.n_invalid_this_run, files.n_complete),
+    ):
+        assert number(at_once) == number(one_by_one)
     assert at_once.counts() == one_by_one.counts()

@@ -16,7 +16,7 @@ from faults.privileges import without_privileges
 from waiting import until
 
 from upload_client.core.digests import Digests
-from upload_client.core.files import STATES
+from upload_client.core.states import STATES
 
 COLUMNS = [
     "relpath", "abspath", "state", "retries", "max_retries", "message",

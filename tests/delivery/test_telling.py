@@ -10,9 +10,9 @@ import pytest
 from delivery.conftest import Receiver, content, make_data
 
 from upload_client import FileChanged, Health, Phase, Progress, Summary, UploadClient
-from upload_client.core.files import STATES
 from upload_client.core.layout import Layout
 from upload_client.core.records import ValidatorInit
+from upload_client.core.states import STATES
 from upload_client.delivery import progress, startup
 from upload_client.errors import NotReachable
 from upload_client.index import scan

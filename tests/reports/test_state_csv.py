@@ -12,10 +12,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from upload_client.core import checksums
-from upload_client.core.files import STATES, ClientFile, FileLedger
+from upload_client.core.files import ClientFile, FileLedger
 from upload_client.core.history import DeliveryHistory
 from upload_client.core.observed import states_of_client
 from upload_client.core.own_files import is_left_over, is_ours
+from upload_client.core.states import STATES
 from upload_client.core.text import from_csv_cell
 from upload_client.core.times import from_milliseconds
 from upload_client.core.uploads import Upload

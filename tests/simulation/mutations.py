@@ -268,7 +268,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a count is forgotten",
-        f"{_CORE}.files:FileLedger._set",
+        f"{_CORE}.states:FileStates._set",
         "self._counts[code] += 1",
         'self._counts[code] += STATES[code] != "failed"',
     ),

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from simulation.store import WRITES, Object
 
 from upload_client.core import checksums
-from upload_client.core.files import STATES
 from upload_client.core.layout import shard_of
+from upload_client.core.states import STATES
 
 if TYPE_CHECKING:
     from simulation.scheduling import Process

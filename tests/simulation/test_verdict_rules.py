@@ -5,8 +5,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from upload_client.core import verdicts
-from upload_client.core.files import STATES, FileLedger
+from upload_client.core.files import FileLedger
 from upload_client.core.records import Found, Verdict
+from upload_client.core.states import STATES
 from upload_client.core.uploads import Upload
 
 EPOCH = 3
@@ -30,10 +31,10 @@ class AnyVerdicts(RuleBasedStateMachine):
         self.old = dict(self.uploads)
         self.n_uploads = 0
 
-    @precondition(lambda self: self.ledger.next_row(self.now) is not None)
+    @precondition(lambda self: self.ledger.order.next_row(self.now) is not None)
     @rule(size=st.integers(0, 2), crc=st.sampled_from(CRCS), again=st.booleans(), ok=st.booleans())
     def a_file_is_sent(self, size, crc, again, ok):
-        row = self.ledger.next_row(self.now)
+        row = self.ledger.order.next_row(self.now)
         self.ledger.queue(row)
         self.ledger.start(row)
         if not ok:
@@ -75,7 +76,7 @@ class AnyVerdicts(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([1.0, 6.0, 31.0, 121.0]))
     def time_passes_and_questions_are_asked(self, seconds):
         self.now += seconds
-        while (row := self.ledger.next_ask(self.now)) is not None:
+        while (row := self.ledger.asks.next(self.now)) is not None:
             assert self.ledger.state(row) == "done"
 
     @invariant()

@@ -7,7 +7,7 @@ from typing import get_args
 
 from hypothesis import strategies as st
 
-from upload_client.core.files import STATES
+from upload_client.core.states import STATES
 from upload_client.events import (
     Connected,
     FileChanged,

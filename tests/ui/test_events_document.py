@@ -18,7 +18,7 @@ from ui.strategies import a_summary, any_event
 
 import upload_client
 from upload_client import events
-from upload_client.core.files import State
+from upload_client.core.states import State
 from upload_client.ui.jsonl import KINDS, SCHEMA_VERSION, JsonlReporter
 
 PAGE = Path(__file__).parents[2] / "docs" / "events.md"

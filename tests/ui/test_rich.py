@@ -15,7 +15,7 @@ from rich.console import Console
 from ui.conftest import StandingClock
 from ui.strategies import a_delivery, any_event, hostile
 
-from upload_client.core.files import STATES
+from upload_client.core.states import STATES
 from upload_client.events import FileChanged, Health, InFlight, Message, Phase, Planned, Progress, Summary
 from upload_client.ui.ending import Command
 from upload_client.ui.rich import RichReporter

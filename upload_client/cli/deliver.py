@@ -528,8 +528,8 @@ def _named_left_out(left: LeftOut) -> Iterator[str]:
 
 def _dry_run(client: UploadClient, order: _Order, machine: JsonlReporter | None) -> int:
     """Say what a delivery would do. People read it on stdout, or on stderr where stdout is for a program."""
-    from upload_client.core.files import STATES  # noqa: PLC0415 # not for --help
     from upload_client.core.left_out import sentence  # noqa: PLC0415 # not for --help
+    from upload_client.core.states import STATES  # noqa: PLC0415 # not for --help
     from upload_client.events import Summary  # noqa: PLC0415 # not for --help
     from upload_client.support import figures  # noqa: PLC0415 # not for --help
 

@@ -153,7 +153,7 @@ class Failure:
 
     def summary(self) -> Summary:
         """The last line for a program, of a delivery that did not come to have one of its own."""
-        from upload_client.core.files import STATES  # noqa: PLC0415 # not for --help
+        from upload_client.core.states import STATES  # noqa: PLC0415 # not for --help
         from upload_client.events import Summary  # noqa: PLC0415 # not for --help
 
         return Summary(

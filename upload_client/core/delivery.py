@@ -14,9 +14,9 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
 
-from upload_client.core.files import State
 from upload_client.core.records import Cursor, IndexJudged, PassedOver, Shutdown, Stop, ValidatorInit
 from upload_client.core.segments import Segment
+from upload_client.core.states import State
 from upload_client.core.text import counted
 
 MAX_POLL_GAP: Final = 30.0

@@ -7,7 +7,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from upload_client.core.files import State
+    from upload_client.core.states import State
 
 
 class ExitCode(IntEnum):

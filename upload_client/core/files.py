@@ -1,22 +1,13 @@
-"""The life of a file in a delivery: its states, the one table of its moves, and the ledger of all files.
-
-```
-ready → pending → transferring → done → valid | invalid
-                       ↓
-                    failed → pending   (while retries are left; to the END of the queue, with backoff)
-```
-"""
+"""`FileLedger`: all files of a delivery, a row each, and everything that befalls them."""
 
 from __future__ import annotations
 
 from array import array
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
-from heapq import heappop, heappush
-from types import MappingProxyType
 from typing import Any, Final, Literal, TypeVar, cast, get_args
 
+from upload_client.core.asks import Asks
 from upload_client.core.columns import (
     CategoryColumn,
     ChecksumColumn,
@@ -28,6 +19,8 @@ from upload_client.core.columns import (
     put,
     taken,
 )
+from upload_client.core.sending_order import SendingOrder
+from upload_client.core.states import CODES, STATES, FileStates, IllegalTransition, State
 from upload_client.core.uploads import Logged, OkVerdicts, Upload, UploadTable, without
 from upload_client.core.values import value
 
@@ -40,53 +33,7 @@ TYPE_NAMES: Final[Mapping[str, str]] = {"staging": "the whole delivery", "sample
 OTHER_TYPE: Final[Mapping[TransferType, TransferType]] = {"staging": "sample", "sample": "staging"}
 """The transfer type that shares the lock with this one."""
 
-State = Literal["ready", "pending", "failed", "transferring", "done", "valid", "invalid"]
-STATES: Final[tuple[State, ...]] = get_args(State)
-
-Event = Literal["queue", "start", "sent", "fail", "accept", "reject", "abandon"]
-"""Events of a file. `accept` and `reject` are verdicts, `abandon` is the end of a run."""
-
-TRANSITIONS: Final[Mapping[tuple[State, Event], State]] = MappingProxyType(
-    {
-        ("ready", "queue"): "pending",
-        ("pending", "start"): "transferring",
-        ("transferring", "sent"): "done",
-        ("transferring", "fail"): "failed",
-        ("failed", "queue"): "pending",
-        ("done", "accept"): "valid",
-        ("done", "reject"): "invalid",
-        # A run that ends leaves nothing on its way.
-        ("pending", "abandon"): "ready",
-        ("transferring", "abandon"): "ready",
-        # An irregular verdict: before the transfer, or the contrary of an earlier one.
-        ("ready", "reject"): "invalid",
-        ("pending", "reject"): "invalid",
-        ("transferring", "reject"): "invalid",
-        ("failed", "reject"): "invalid",
-        ("valid", "reject"): "invalid",
-        ("invalid", "reject"): "invalid",
-        # What was on its way when its irregular verdict came arrives later, and changes nothing.
-        ("invalid", "start"): "invalid",
-        ("invalid", "sent"): "invalid",
-        ("invalid", "fail"): "invalid",
-        ("invalid", "abandon"): "invalid",
-    }
-)
-"""THE table of moves: what is not in it raises `IllegalTransition`."""
-
-# The ledger's form of it: for each event the code of the next state, by the code of the state.
-_CODES: Final[Mapping[State, int]] = {state: code for code, state in enumerate(STATES)}
-_READY, _FAILED, _DONE = _CODES["ready"], _CODES["failed"], _CODES["done"]
-_VALID, _INVALID = _CODES["valid"], _CODES["invalid"]
-_LANDED: Final = (_DONE, _VALID, _INVALID)
-_IS_DONE: Final = bytes((_DONE,))
-_NOWHERE: Final = 255
-_MOVES: Final[Mapping[Event, bytes]] = {
-    event: bytes(
-        _CODES[TRANSITIONS[state, event]] if (state, event) in TRANSITIONS else _NOWHERE for state in STATES
-    )
-    for event in get_args(Event)
-}
+_LANDED: Final = tuple(CODES[state] for state in ("done", "valid", "invalid"))
 
 
 @value
@@ -96,7 +43,7 @@ class ClientFile:
     Attributes:
         abspath: where the file is read from.
         relpath: its path within the delivery, `/`-separated.
-        state: see the head of this module.
+        state: see `upload_client.core.states`.
         retries: second and later tries made.
         max_retries: second and later tries allowed.
         message: why it failed or is invalid, if there is something to say.
@@ -123,20 +70,6 @@ class ClientFile:
     judged_at: str | None = field(default=None, kw_only=True)
     code: str | None = field(default=None, kw_only=True)
     opened: str | None = field(default=None, kw_only=True)
-
-
-class IllegalTransition(RuntimeError):  # noqa: N818 - it reads as what it says
-    """A move that is not in `TRANSITIONS`."""
-
-
-def retry_delay(retries: int, jitter: float) -> float:
-    """Seconds to wait before a file is tried again.
-
-    Args:
-        retries: second and later tries made so far.
-        jitter: a random number from 0 to 1, so that files that failed together do not come back together.
-    """
-    return float(min(2**retries, 60) * (0.5 + 0.5 * jitter))
 
 
 _AT_ONCE: Final = 4096  # files whose fields are worked out together
@@ -175,7 +108,6 @@ class FileLedger:
         past: Logged | None = None,
     ) -> None:
         n = len(relpaths)
-        self.max_retries = max_retries
         self._relpaths = relpaths
         self._abspath = abspaths.__add__ if isinstance(abspaths, str) else abspaths
         self._rows = PathRows(relpaths) if rows is None else rows
@@ -189,36 +121,24 @@ class FileLedger:
         self._sizes.extend(n)
         if sizes is not None:
             self._sizes.fill(sizes)
-        self._state = bytearray((_READY,)) * n
-        self._retries = array("H", (0,)) * n
-        self._given_up = bytearray(n)
+        self._states = FileStates(n)
+        self.order = SendingOrder(self._states, max_retries)
+        """The files that are to be sent."""
+        self.asks = Asks(self._states)
+        """The uploads that are announced again."""
         self._messages = TextColumn()
         self._why = TextColumn()
         if past is None:
             past = Logged(UploadTable(n), TimeColumn(n), TimeColumn(n), CategoryColumn(n))
         self._uploads, self._transferred_at, self._judged_at, self._opened = past
-        self._asks = array("i", (0,)) * n
-        self._errors = bytearray(n)
-        self._unjudged = bytearray(n)
         self._verdicts = bytearray(n)
-        self._counts = [0] * len(STATES)
-        self._counts[_READY] = n
-        self._first_ready = 0  # no row before this one is ready
-        self._ahead: deque[int] = deque()
-        self._retry_queue: list[tuple[float, int, int, int]] = []  # when, order of failure, row, retries
-        self._ask_queue: list[tuple[float, int, int]] = []  # when, row, ask
-        self._n_failures = 0
-        self.n_given_up = 0
-        """Files that failed and will not be tried again."""
-        self.n_unjudged = 0
-        """Files that are done, could not be judged, and will not be asked about again."""
         self.n_invalid_this_run = 0
         """Files that a verdict of this run has made invalid."""
 
     # --- looking ---
 
     def __len__(self) -> int:
-        return len(self._state)
+        return len(self._states)
 
     def __iter__(self) -> Iterator[ClientFile]:
         return map(self.file, range(len(self)))
@@ -248,7 +168,7 @@ class FileLedger:
 
     def _columns(self, start: int, stop: int) -> tuple[Sequence[Any], ...]:
         relpaths = self._relpaths[start:stop]
-        states = self._state[start:stop]
+        states = self._states.codes[start:stop]
         checksums = self._checksums.values(start, stop)
         sizes = self._sizes.values(start, stop)
         etags: list[str | None] = [None] * len(states)
@@ -259,8 +179,8 @@ class FileLedger:
             list(map(self._abspath, relpaths)),
             relpaths,
             [STATES[code] for code in states],
-            self._retries[start:stop],
-            [self.max_retries] * len(states),
+            self.order.retries[start:stop],
+            [self.order.max_retries] * len(states),
             self._messages.values(start, stop),
             checksums,
             sizes,
@@ -281,15 +201,11 @@ class FileLedger:
 
     def state(self, row: int) -> State:
         """The file's state."""
-        return STATES[self._state[row]]
+        return self._states[row]
 
     def states(self) -> Iterator[State]:
         """The state of each file."""
-        return map(STATES.__getitem__, self._state)
-
-    def retries(self, row: int) -> int:
-        """Second and later tries made."""
-        return self._retries[row]
+        return iter(self._states)
 
     def message(self, row: int) -> str | None:
         """Why it failed or is invalid."""
@@ -338,35 +254,27 @@ class FileLedger:
         """For each of some files whether its latest upload has the ETag at its place."""
         return self._uploads.have_etags(rows, etags)
 
-    def ask(self, row: int) -> int:
-        """Number of times the file's upload has been announced again."""
-        return self._asks[row]
-
-    def errors(self, row: int) -> int:
-        """Number of times in this run that the file's upload could not be judged."""
-        return self._errors[row]
-
     def verdict(self, row: int) -> Literal["ok", "failure"] | None:
         """The verdict on the file's latest upload."""
         return _VERDICTS[self._verdicts[row]]
 
     def opened_counts(self) -> dict[str, int]:
         """Valid files by how they were judged, see `upload_client.core.opened`. Looks at all files."""
-        return self._opened.counts(self._state, _VALID)
+        return self._opened.counts(self._states.codes, CODES["valid"])
 
     def counts(self) -> dict[State, int]:
         """Files in each of the states."""
-        return dict(zip(STATES, self._counts, strict=True))
+        return self._states.counts()
 
     @property
     def n_complete(self) -> int:
         """Files judged, plus files that used up their retries."""
-        return self._counts[_VALID] + self._counts[_INVALID] + self.n_given_up
+        return self._states.count("valid") + self._states.count("invalid") + self.order.n_given_up
 
     @property
     def n_to_transfer(self) -> int:
         """Files that are still to be sent, or on their way."""
-        return len(self) - self.n_complete - self._counts[_DONE]
+        return len(self) - self.n_complete - self._states.count("done")
 
     @property
     def transfer_complete(self) -> bool:
@@ -376,12 +284,12 @@ class FileLedger:
     @property
     def validation_complete(self) -> bool:
         """Every file is judged, or given up: by its sender, or by its judge."""
-        return self.n_complete + self.n_unjudged == len(self)
+        return self.n_complete + self.asks.n_unjudged == len(self)
 
     @property
     def all_valid(self) -> bool:
         """Every file is valid."""
-        return self._counts[_VALID] == len(self)
+        return self._states.count("valid") == len(self)
 
     # --- the beginning of a run ---
 
@@ -416,10 +324,8 @@ class FileLedger:
         Raises:
             IllegalTransition: the file has been placed elsewhere or has moved already, or none starts there.
         """
-        if self._state[row] != _READY or state not in ("ready", "done", "valid", "invalid"):
-            raise IllegalTransition(f"row {row}: a file that is {self.state(row)} cannot start as {state}")
-        self._set(row, _CODES[state])
-        self._asks[row] = ask
+        self._states.place(row, state)
+        self.asks[row] = ask
         self._messages[row] = message
         self._why[row] = code
         self._verdicts[row] = _VERDICTS.index(verdict)
@@ -434,44 +340,12 @@ class FileLedger:
         Raises:
             IllegalTransition: one of them has been placed elsewhere or has moved already, or was never sent.
         """
-        n = len(rows)
-        if bytes(taken(self._state, rows)) != bytes((_READY,)) * n or not self._uploads.are_there(rows):
+        if not self._states.are_all(rows, "ready") or not self._uploads.are_there(rows):
             raise IllegalTransition("a file that has moved already, or was never sent, cannot start as valid")
-        self._counts[_READY] -= n
-        self._counts[_VALID] += n
-        put(self._state, rows, bytes((_VALID,)) * n)
-        put(self._verdicts, rows, b"\1" * n)
+        self._states.set_all(rows, "ready", "valid")
+        put(self._verdicts, rows, b"\1" * len(rows))
 
     # --- sending ---
-
-    def put_ahead(self, rows: Iterable[int]) -> None:
-        """Have these files sent before the others: what is said of the others is in them."""
-        self._ahead = deque(rows)
-
-    def next_row(self, now: float) -> int | None:
-        """The file to queue next, which stays the next one until it is queued.
-
-        Those that are ready come first, in the order of the index, but for those that were put ahead; then
-        those that failed and whose time to be tried again has come, the longest waiting first.
-        """
-        while self._ahead:
-            if self._state[self._ahead[0]] == _READY:
-                return self._ahead[0]
-            self._ahead.popleft()
-        self._first_ready = row = self._state.find(_READY, self._first_ready)
-        if row >= 0:
-            return row
-        self._first_ready = len(self)
-        at = self.next_retry_at
-        return self._retry_queue[0][2] if at is not None and at <= now else None
-
-    @property
-    def next_retry_at(self) -> float | None:
-        """When the next failed file may be tried again, by the clock of `now`; None where none will be."""
-        queue = self._retry_queue
-        while queue and not self._awaits_retry(queue[0][2], queue[0][3]):
-            heappop(queue)
-        return queue[0][0] if queue else None
 
     def queue(self, row: int) -> None:
         """The file waits for a thread: for its first try, or for another one.
@@ -479,12 +353,7 @@ class FileLedger:
         Raises:
             IllegalTransition: it is not ready, nor failed with a try left.
         """
-        retry = self._state[row] == _FAILED
-        if retry and self._given_up[row]:
-            raise IllegalTransition(f"row {row}: the file has no try left")
-        self._move(row, "queue")
-        if retry:
-            self._retries[row] += 1
+        if self.order.queue(row):
             self._messages[row] = self._why[row] = None
 
     def start(self, row: int) -> None:
@@ -493,7 +362,7 @@ class FileLedger:
         Raises:
             IllegalTransition: it was not queued.
         """
-        self._move(row, "start")
+        self._states.move(row, "start")
 
     def transferred(self, row: int, upload: Upload, at: str) -> bool:
         """The file is in the landing bucket. Must be told before the log is.
@@ -504,10 +373,10 @@ class FileLedger:
         Raises:
             IllegalTransition: it was not on its way.
         """
-        if self._move(row, "sent") == _INVALID:
+        if self._states.move(row, "sent") == "invalid":
             return False
         self._uploads[row] = upload
-        self._asks[row] = 0
+        self.asks[row] = 0
         self._messages[row] = self._why[row] = None
         self._verdicts[row] = 0
         self._transferred_at[row] = at
@@ -540,17 +409,11 @@ class FileLedger:
         Raises:
             IllegalTransition: it was not on its way.
         """
-        if self._move(row, "fail") == _INVALID:
+        if self._states.move(row, "fail") == "invalid":
             return False
         self._messages[row] = message
         self._why[row] = code
-        if again and self._retries[row] < self.max_retries:
-            self._n_failures += 1
-            heappush(self._retry_queue, (now + delay, self._n_failures, row, self._retries[row]))
-            return True
-        self._given_up[row] = 1
-        self.n_given_up += 1
-        return False
+        return self.order.failed(row, now + delay, again=again)
 
     def abandon(self, row: int) -> None:
         """The run ends before the file was sent: it is ready again, for the next run.
@@ -558,8 +421,8 @@ class FileLedger:
         Raises:
             IllegalTransition: it was neither queued nor on its way.
         """
-        if self._move(row, "abandon") == _READY:
-            self._first_ready = min(self._first_ready, row)
+        if self._states.move(row, "abandon") == "ready":
+            self.order.ready(row)
 
     # --- judging ---
 
@@ -589,20 +452,15 @@ class FileLedger:
         Raises:
             IllegalTransition: `valid` for a file that is not done.
         """
-        before = self._state[row]
-        if self._move(row, "accept" if state == "valid" else "reject") == _INVALID != before:
+        before = self._states[row]
+        if self._states.move(row, "accept" if state == "valid" else "reject") == "invalid" != before:
             self.n_invalid_this_run += 1
         if verdict is not None:
             self._verdicts[row] = 1 if verdict == "ok" else 2
-        elif before not in (_DONE, _VALID, _INVALID):
+        elif before not in ("done", "valid", "invalid"):
             self._uploads[row] = None  # of an earlier run, and not what was judged
-        # A file is complete once: as judged, no longer as given up.
-        if self._given_up[row]:
-            self._given_up[row] = 0
-            self.n_given_up -= 1
-        if self._unjudged[row]:
-            self._unjudged[row] = 0
-            self.n_unjudged -= 1
+        self.order.judged(row)
+        self.asks.judged((row,))
         self._messages[row] = message
         self._why[row] = code
         self._judged_at[row] = at
@@ -620,71 +478,28 @@ class FileLedger:
         if None in everyone:
             return [], list(range(len(everyone)))
         rows = in_one_piece(cast("Sequence[int]", everyone))
-        state, verdicts = self._state, self._verdicts
+        verdicts = self._verdicts
         accepted: Sequence[int] = rows
         left: list[int] = []
-        n = len(rows)
         same = self._uploads.announce(rows, oks)
-        if all(same) and bytes(taken(state, rows)) == _IS_DONE * n and not any(taken(verdicts, rows)):
-            put(state, accepted, bytes((_VALID,)) * n)
-            put(verdicts, accepted, b"\1" * n)
+        if all(same) and self._states.are_all(rows, "done") and not any(taken(verdicts, rows)):
+            self._states.set_all(rows, "done", "valid")
+            put(verdicts, rows, b"\1" * len(rows))
         else:
             accepted = []
             for i, (row, is_same) in enumerate(zip(rows, same, strict=True)):
-                if is_same and state[row] == _DONE and not verdicts[row]:
-                    state[row], verdicts[row] = _VALID, 1
+                if is_same and self._states[row] == "done" and not verdicts[row]:
+                    self._states.move(row, "accept")
+                    verdicts[row] = 1
                     accepted.append(row)
                 else:
                     left.append(i)
-        self._counts[_DONE] -= len(accepted)
-        self._counts[_VALID] += len(accepted)
-        if self.n_unjudged:
-            for row in accepted:
-                self.n_unjudged -= self._unjudged[row]
-                self._unjudged[row] = 0
+        self.asks.judged(accepted)
         self._messages.clear(accepted)
         self._why.clear(accepted)
         self._judged_at.put(accepted, without(oks.at, left))
         self._opened.put(accepted, without(oks.opened, left))
         return accepted, left
-
-    def ask_again(self, row: int, at: float) -> None:
-        """The file could not be judged: its upload is to be announced again, as the next `ask`.
-
-        Args:
-            row: the file.
-            at: when, seconds, see `next_ask`.
-
-        Raises:
-            IllegalTransition: it is not done, or no longer asked about.
-        """
-        self._check_asked_about(row)
-        self._asks[row] += 1
-        self._errors[row] += 1
-        heappush(self._ask_queue, (at, row, self._asks[row]))
-
-    def next_ask(self, now: float) -> int | None:
-        """A file whose upload is to be announced again now, each only once; None where there is none yet."""
-        queue = self._ask_queue
-        while queue and queue[0][0] <= now:
-            _, row, ask = heappop(queue)
-            # It may have been judged meanwhile, by an answer to an earlier announcement.
-            if self._state[row] == _DONE and self._asks[row] == ask:
-                return row
-        return None
-
-    @property
-    def asks_wait(self) -> bool:
-        """Whether an upload waits for its time to be announced again."""
-        return any(self._state[row] == _DONE and self._asks[row] == ask for _, row, ask in self._ask_queue)
-
-    def unanswered(self) -> Iterator[int]:
-        """The files that await a verdict."""
-        return filter(self.awaits_verdict, range(len(self._state)))
-
-    def awaits_verdict(self, row: int) -> bool:
-        """Whether the file is done, and asked about."""
-        return self._state[row] == _DONE and not self._unjudged[row]
 
     def give_up_judging(self, row: int, message: str, code: str | None = None) -> None:
         """The file stays done, not judged; message and code say why.
@@ -692,32 +507,9 @@ class FileLedger:
         Raises:
             IllegalTransition: it is not done, or no longer asked about.
         """
-        self._check_asked_about(row)
-        self._unjudged[row] = 1
-        self._errors[row] += 1
-        self.n_unjudged += 1
+        self.asks.give_up(row)
         self._messages[row] = message
         self._why[row] = code
-
-    def _check_asked_about(self, row: int) -> None:
-        if not self.awaits_verdict(row):
-            raise IllegalTransition(f"row {row}: a file that is {self.state(row)} awaits no verdict")
-
-    def _awaits_retry(self, row: int, retries: int) -> bool:
-        return self._state[row] == _FAILED and self._retries[row] == retries
-
-    def _move(self, row: int, event: Event) -> int:
-        before = self._state[row]
-        code = _MOVES[event][before]
-        if code == _NOWHERE:
-            raise IllegalTransition(f"row {row}: no {event} for a file that is {STATES[before]}")
-        self._set(row, code)
-        return code
-
-    def _set(self, row: int, code: int) -> None:
-        self._counts[self._state[row]] -= 1
-        self._counts[code] += 1
-        self._state[row] = code
 
 
 _VERDICTS: Final[tuple[Literal["ok", "failure"] | None, ...]] = (None, "ok", "failure")

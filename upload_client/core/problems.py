@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from upload_client.core.codes import todo
-from upload_client.core.files import State
+from upload_client.core.states import State
 from upload_client.core.values import value
 
 MAX_NAMED: Final = 10

@@ -276,7 +276,7 @@ def place(
 ) -> None:
     """Write into the ledger where a file starts.
 
-    A file that starts `done` is to be announced after that: its `ledger.upload`, as `ledger.ask`.
+    A file that starts `done` is to be announced after that: its `ledger.upload`, as `ledger.asks` says.
 
     Args:
         ledger: the files.

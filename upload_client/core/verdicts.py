@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from typing import Final, Literal, TypeAlias
 
 from upload_client.core.codes import FileCode
-from upload_client.core.files import FileLedger, State
+from upload_client.core.files import FileLedger
 from upload_client.core.opened import opened_as
 from upload_client.core.records import Verdict
 from upload_client.core.segments import Records, Segment
+from upload_client.core.states import State
 from upload_client.core.uploads import Upload, parse_upload_id
 from upload_client.core.values import value
 
@@ -150,7 +151,7 @@ def apply(ledger: FileLedger, verdict: Verdict, *, epoch: int, now: float) -> Ru
         ledger: the files.
         verdict: what the validator said.
         epoch: this client's.
-        now: seconds, by the clock that `ledger.next_ask` is asked by.
+        now: seconds, by the clock that `ledger.asks.next` is asked by.
 
     Returns:
         What was done; `ignore` where it changed nothing.
@@ -163,8 +164,8 @@ def apply(ledger: FileLedger, verdict: Verdict, *, epoch: int, now: float) -> Ru
         epoch=epoch,
         state=ledger.state(row),
         latest=ledger.upload(row),
-        ask=ledger.ask(row),
-        errors=ledger.errors(row),
+        ask=ledger.asks[row],
+        errors=ledger.asks.errors(row),
         previous=ledger.verdict(row),
     )
     if ruling.action == "valid":
@@ -182,11 +183,11 @@ def apply(ledger: FileLedger, verdict: Verdict, *, epoch: int, now: float) -> Ru
             code=ruling.code,
             opened=opened_as(verdict.checks),
         )
-    elif not ledger.awaits_verdict(row):
+    elif not ledger.asks.awaits_verdict(row):
         # Of a file that is given up (a validator has passed it over, say) only a judgement is heard.
         return _SAME if ruling.action in ("ask_again", "unjudged") else ruling
     elif ruling.action == "ask_again":
-        ledger.ask_again(row, now + ruling.wait)
+        ledger.asks.again(row, now + ruling.wait)
     elif ruling.action == "unjudged":
         ledger.give_up_judging(row, ruling.message or "", ruling.code)
     return ruling

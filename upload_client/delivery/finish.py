@@ -15,7 +15,6 @@ from upload_client.control.log import LogWriter
 from upload_client.core import records
 from upload_client.core.codes import MessageCode
 from upload_client.core.exits import ExitCode
-from upload_client.core.files import STATES, State
 from upload_client.core.layout import number
 from upload_client.core.opened import not_opened
 from upload_client.core.receipt import (
@@ -27,6 +26,7 @@ from upload_client.core.receipt import (
     hashed_name,
 )
 from upload_client.core.segments import LogChain
+from upload_client.core.states import STATES, State
 from upload_client.core.text import counted
 from upload_client.delivery import progress
 from upload_client.delivery.final_check import abort_unfinished, not_in_place

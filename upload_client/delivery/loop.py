@@ -14,7 +14,7 @@ from upload_client.core import records, verdicts
 from upload_client.core.checkpoint import Checkpoint
 from upload_client.core.codes import FileCode, MessageCode
 from upload_client.core.delivery import ClientState, too_many_invalid, why_still
-from upload_client.core.files import retry_delay
+from upload_client.core.sending_order import retry_delay
 from upload_client.core.text import counted
 from upload_client.core.uploads import Upload
 from upload_client.delivery.run import ConnectedRun
@@ -75,7 +75,7 @@ def feed(connected: ConnectedRun) -> None:
     if connected.run.order.executor is None:
         room = min(room, _QUEUED - engine.in_flight)
     for _ in range(room):
-        row = ledger.next_row(now)
+        row = ledger.order.next_row(now)
         if row is None:
             break
         queue(connected, row)
@@ -177,7 +177,7 @@ def receive_outcomes(connected: ConnectedRun, timeout: float = 0.0) -> None:
             connected.outage = True
             ledger.abandon(row)
         else:
-            retries = ledger.retries(row)
+            retries = ledger.order.retries[row]
             error = outcome.error or "it failed"
             again = ledger.fail(
                 row,
@@ -221,7 +221,7 @@ def receive_verdicts(connected: ConnectedRun) -> None:
                 if run.strange.admits("verdicts for files that are not in the index"):
                     run.message(f"{ruling.message}: {path}", "warning", MessageCode.UNKNOWN_FILE)
             elif ruling.action == "valid":  # as nearly all are: told of without another look
-                run.notify(FileChanged(path, "valid", None, ledger.retries(row)))
+                run.notify(FileChanged(path, "valid", None, ledger.order.retries[row]))
             elif ruling.action != "ignore":
                 connected.notify_file(row)
 
@@ -243,14 +243,14 @@ def _announce_again(connected: ConnectedRun) -> None:
     room = records.MAX_UNFLUSHED - connected.writer.unflushed
     rows = [connected.announce.popleft() for _ in range(min(room, len(connected.announce)))]
     now = run.clock.monotonic()
-    while len(rows) < room and (row := ledger.next_ask(now)) is not None:
+    while len(rows) < room and (row := ledger.asks.next(now)) is not None:
         rows.append(row)
     at = run.now()
     lines = []
     for row in rows:
         upload = ledger.upload(row)
         assert upload is not None
-        lines.append(records.Transferred(at, ledger.relpath(row), upload, ledger.ask(row)))
+        lines.append(records.Transferred(at, ledger.relpath(row), upload, ledger.asks[row]))
     connected.append(lines)
 
 
@@ -270,9 +270,9 @@ def _notice_what_is_passed_over(connected: ConnectedRun) -> None:
     if connected.announced_in is None and not connected.announce and not connected.writer.unflushed:
         connected.announced_in = connected.writer.seq - 1
     judged = connected.announced_in is not None and validation.cursor >= connected.announced_in
-    if not judged or ledger.counts()["done"] == ledger.n_unjudged or ledger.asks_wait:
+    if not judged or ledger.counts()["done"] == ledger.asks.n_unjudged or ledger.asks.are_waiting:
         return
-    for row in list(ledger.unanswered()):
+    for row in list(ledger.asks.unanswered()):
         ledger.give_up_judging(row, verdicts.PASSED_OVER, FileCode.NOT_JUDGED)
         connected.notify_file(row)
 
@@ -282,7 +282,7 @@ def _notice_standstill(connected: ConnectedRun, now: float) -> None:
     ledger, engine = connected.ledger, connected.engine
     stuck = connected.standstill.see(
         now,
-        ledger.n_complete + ledger.n_unjudged,
+        ledger.n_complete + ledger.asks.n_unjudged,
         connected.files_sent,
         0 if engine is None else engine.progress(0)[0],
         connected.validation.cursor,

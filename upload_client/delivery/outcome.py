@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from upload_client.core.exits import ExitCode, exit_code
-from upload_client.core.files import State
+from upload_client.core.states import State
 from upload_client.core.text import counted
 from upload_client.errors import DeliveryClosed, DeliveryError, Interrupted, NothingToDoError
 from upload_client.support.own_limits import advice, lack

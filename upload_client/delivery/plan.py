@@ -19,9 +19,10 @@ from typing import cast
 from upload_client.core import checksums
 from upload_client.core.columns import in_one_piece, put, taken
 from upload_client.core.digests import Digests
-from upload_client.core.files import FileLedger, State
+from upload_client.core.files import FileLedger
 from upload_client.core.history import DeliveryHistory
 from upload_client.core.resume import GONE, Landed, Local, Need, Reason, decide, place, place_valid
+from upload_client.core.states import State
 from upload_client.core.uploads import kept_mtime, settled_mtime
 from upload_client.s3.bucket import Bucket, StoreError, pages_of, repeat_while_lost
 from upload_client.s3.unfinished import unfinished_uploads

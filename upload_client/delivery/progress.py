@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
-from upload_client.core.files import STATES, ClientFile, FileLedger, State
+from upload_client.core.files import ClientFile, FileLedger
 from upload_client.core.problems import Problem, group
+from upload_client.core.states import STATES, State
 from upload_client.errors import DeliveryError
 from upload_client.events import Health, Progress, ValidatorState
 from upload_client.reports.state_csv import COLUMNS

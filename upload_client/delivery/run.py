@@ -387,7 +387,7 @@ class ConnectedRun:
             ledger.relpath(row),
             ledger.state(row),
             ledger.message(row),
-            ledger.retries(row),
+            ledger.order.retries[row],
         )
         self.run.notify(FileChanged(path, state, message, retries, again, ledger.code(row)))
 

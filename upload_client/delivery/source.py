@@ -134,7 +134,9 @@ class Source:
             past=past,
         )
         # A validator judges other files by what is in these: by the time those come, they should be there.
-        ledger.put_ahead(row for row, path in enumerate(self.index.paths) if packaging_of(path) is not None)
+        ledger.order.put_ahead(
+            row for row, path in enumerate(self.index.paths) if packaging_of(path) is not None
+        )
         return ledger
 
     def size_to_be(self, row: int) -> int | None:

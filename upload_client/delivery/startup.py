@@ -657,7 +657,7 @@ def start_validation(connected: ConnectedRun) -> bool:
     """
     run, validation = connected.run, connected.validation
     validation.follow()
-    is_idle = connected.ledger.next_row(math.inf) is None and not connected.announce
+    is_idle = connected.ledger.order.next_row(math.inf) is None and not connected.announce
     if is_idle and not connected.asks_of_index:
         _make_ready(connected)
         return False

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from upload_client.control.places import Places
 from upload_client.core.delivery import ClientState
-from upload_client.core.files import STATES, ClientFile, State, TransferType
+from upload_client.core.files import ClientFile, TransferType
+from upload_client.core.states import STATES, State
 from upload_client.delivery import progress
 from upload_client.delivery.outcome import Outcome
 from upload_client.delivery.run import Run
@@ -84,7 +85,7 @@ class DeliveryView:
         connected = self._run.connected
         if connected is None or self.done:
             return None
-        row = connected.ledger.next_row(self._run.clock.monotonic())
+        row = connected.ledger.order.next_row(self._run.clock.monotonic())
         return None if row is None else connected.ledger.file(row)
 
     @property

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from upload_client.core.files import STATES, State
 from upload_client.core.left_out import sentence
 from upload_client.core.resume import Reason
+from upload_client.core.states import STATES, State
 from upload_client.core.text import counted
 from upload_client.events import FileChanged, Planned, Progress
 

@@ -18,11 +18,12 @@ from importlib.resources import files as resources
 from typing import Any
 
 from upload_client.core.delivery_status import DeliveryStatus, Phase
-from upload_client.core.files import TYPE_NAMES, State
+from upload_client.core.files import TYPE_NAMES
 from upload_client.core.history import DeliveryHistory, Life
 from upload_client.core.observed import SEEN_STATES, FileState, SeenState
 from upload_client.core.own_files import PAGE_MARK
 from upload_client.core.records import Init
+from upload_client.core.states import State
 from upload_client.core.text import for_log, for_terminal
 from upload_client.core.timeline import Interval, Timeline, timeline
 from upload_client.core.times import milliseconds
