@@ -6,6 +6,7 @@ import errno
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -40,14 +41,16 @@ def test_with_few_open_files_everything_is_delivered_all_the_same(tmp_path, thre
 
 
 @needs_full
-def test_a_full_disk_behind_stdout_or_the_log_is_told_and_ends_no_delivery(tmp_path, data):
+def test_a_full_disk_behind_stdout_or_the_log_is_told_and_ends_no_delivery_but_is_no_success(tmp_path, data):
     (tmp_path / "out").mkdir()
     place = ("--sandbox", "--source", data, "--output-dir", tmp_path / "out")
     with FULL.open("w") as full:
         said = started(
             *place, "--json", "--log-file", FULL, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE
         )
-    assert said.returncode == 0, said.stderr
+    assert said.returncode == 1, said.stderr
+    assert " files valid" in said.stderr
+    assert said.stderr.count("error: standard output: No space left on device\n") == 1
     assert said.stderr.count("the lines for a program cannot be written any more: No space left") == 1
     assert said.stderr.count("the log /dev/full is not complete: No space left") == 1
     assert "Traceback" not in said.stderr
@@ -61,6 +64,41 @@ def test_whatever_is_printed_onto_a_full_disk_ends_with_an_exit_code_of_ours(tmp
     assert said.returncode == 1  # not Python's 120
     assert said.stderr.startswith("error: standard output: No space left on device\n")
     assert "Exception ignored" not in said.stderr
+
+
+PRINTS = {
+    "a page": "docs tutorial",
+    "a list": "index {data} -o -",
+    "a list for a program": "sync {data} --to {out} --name ann --push --yes --json",
+    "tables": "sync {data} --to {out} --name ann --push --yes",
+    "a failure": "verify {out} --json",
+}
+
+
+@needs_full
+@pytest.mark.parametrize("words", PRINTS.values(), ids=PRINTS)
+def test_no_command_succeeds_whose_output_is_lost_and_a_reader_that_leaves_changes_nothing(
+    tmp_path, data, words
+):
+    """Printed at once, or written as it comes; and nor does it change anything that stderr takes nothing."""
+    (tmp_path / "out").mkdir()
+    command = words.format(data=data, out=tmp_path / "out").split()
+    usual = started(*command, cwd=tmp_path, capture_output=True)
+    assert usual.returncode == (2 if command[0] == "verify" else 0), usual.stderr
+    lost = usual.returncode or 1
+    with FULL.open("w") as full:
+        said = started(*command, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE)
+        deaf = started(*command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=full)
+    closed = started(*command, cwd=tmp_path, stderr=subprocess.PIPE, preexec_fn=partial(os.close, 1))
+    reader, writer = os.pipe()
+    os.close(reader)
+    left = started(*command, cwd=tmp_path, stdout=writer, stderr=subprocess.PIPE)
+    os.close(writer)
+    assert [said.returncode, closed.returncode] == [lost, lost], said.stderr + closed.stderr
+    assert [left.returncode, deaf.returncode] == [usual.returncode] * 2, left.stderr
+    assert left.stderr == usual.stderr
+    assert "Traceback" not in said.stderr + closed.stderr
+    assert ("standard output: No space left on device\n" in said.stderr) is (command[0] != "verify")
 
 
 @needs_full
@@ -127,7 +165,7 @@ def test_a_disk_that_takes_nothing_is_named_with_the_file_and_what_to_do(
     [
         (">&-", "index {data} -o -", 1),
         (">&-", "index {data} -o {out}", 0),
-        (">&-", "--sandbox --source {data} --output-dir {here} --json", 0),
+        (">&-", "--sandbox --source {data} --output-dir {here} --json", 1),
         (">&- 2>&-", "index {data} -o {out}", 0),
         ("<&- >&- 2>&-", "index {data} -o {out}", 0),
         ("2>&-", "index {data} -o -", 0),
@@ -145,7 +183,7 @@ def test_a_stream_that_is_closed_is_no_file_of_ours(tmp_path, data, closed, comm
     if command.startswith("index"):
         text = out.read_text() if out.exists() else said.stdout
         assert text.splitlines()[:1] == ["path,checksum,size"] * (code == 0)
-    assert code == 0 or said.stderr.startswith("error: standard output: Bad file descriptor")
+    assert code == 0 or "error: standard output: Bad file descriptor" in said.stderr
 
 
 @pytest.mark.parametrize("words", [["--sandbox", "--source", "{data}"], ["index", "{data}"]])

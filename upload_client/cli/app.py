@@ -31,6 +31,7 @@ from upload_client.cli.status import status
 from upload_client.cli.sync import sync
 from upload_client.cli.unlock import unlock
 from upload_client.cli.verify import verify
+from upload_client.support.streams import guard_standard_streams, open_what_is_closed
 
 deliver.add_command(index)
 deliver.add_command(sandbox)
@@ -58,8 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code, see ``--help``. A failure is one sentence and a hint on stderr, no traceback.
     """
     if arguments is None:
-        _open_what_is_closed()
+        open_what_is_closed()
         _speak_utf_8()
+        guard_standard_streams()
         look_for_garbage_seldom()
     for stream in (sys.stdout, sys.stderr):
         _write_any_name(stream)
@@ -78,32 +80,11 @@ def _run(given: list[str]) -> int:
         if "--debug" in given:
             failure.print_traceback(error)
         if "--json" in given:
-            failure.print_for_program()
+            with contextlib.suppress(OSError):  # then the exit code and stderr tell it
+                failure.print_for_program()
         failure.print()
         return failure.exit_code
     return code if isinstance(code, int) else 0
-
-
-def _open_what_is_closed() -> None:
-    """Have each of the standard streams be there: else the next file that is opened takes its number.
-
-    What is asked for on standard output and cannot be written is an error, as if it were closed; what is said
-    on stderr goes nowhere.
-    """
-    for fd, mode in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
-        try:
-            os.fstat(fd)
-        except OSError:
-            os.open(os.devnull, mode)  # takes the lowest number that is free
-            os.set_inheritable(fd, True)  # noqa: FBT003 - takes no keyword
-    if sys.stdin is None:
-        sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
-    if sys.stdout is None:
-        # Nothing is held back that could not be written at the process' end either.
-        closed = open(1, "wb", buffering=0, closefd=False)  # noqa: SIM115
-        sys.stdout = io.TextIOWrapper(closed, encoding="utf-8", write_through=True)
-    if sys.stderr is None:
-        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
 
 
 def _speak_utf_8() -> None:

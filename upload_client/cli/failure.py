@@ -19,14 +19,14 @@ from upload_client.core.text import for_log, for_terminal
 from upload_client.core.times import timestamp
 from upload_client.support.own_limits import DISK_FULL, advice, lack
 from upload_client.support.secrets import hidden, without_secrets
-from upload_client.support.streams import let_go
+from upload_client.support.streams import let_go, trouble_of
 
 if TYPE_CHECKING:
     from upload_client.events import Summary
 
 EXIT_CODES = (
     (0, "all files valid, or nothing left to do"),
-    (1, "unexpected error"),
+    (1, "unexpected error; or standard output could not be written, where it would be 0"),
     (2, "wrong usage or input"),
     (
         3,
@@ -204,14 +204,21 @@ class Failure:
 
 
 def written(code: int) -> int:
-    """Write what the standard streams still hold; the exit code, which is another one if that fails."""
+    """Write what the standard streams still hold; the exit code, which is not 0 where stdout lacks something.
+
+    Lacking are lines, too, that could not be written while a delivery went on (`upload_client.ui.lines`). A
+    reader that has left early changes nothing.
+    """
     for stream in (sys.stdout, sys.stderr):
+        trouble: OSError | ValueError | None = None
         try:
             stream.flush()
         except (OSError, ValueError) as error:
             let_go(stream)
-            if code == 0 and not isinstance(error, BrokenPipeError):
-                failure = Failure.of(error)
-                failure.print()
-                code = failure.exit_code
+            trouble = None if isinstance(error, BrokenPipeError) else error
+        trouble = trouble or trouble_of(stream)
+        if code == 0 and trouble is not None:
+            failure = Failure.of(trouble)
+            failure.print()
+            code = failure.exit_code
     return code

@@ -16,6 +16,7 @@ from upload_client.cli import look_for_garbage_seldom
 from upload_client.cli.failure import Failure
 from upload_client.cli.help import Command, Section, examples, exit_codes
 from upload_client.cli.signals import in_order
+from upload_client.support.streams import guard_standard_streams, open_what_is_closed
 
 __all__ = ["handle_lambda_request", "main"]
 
@@ -167,6 +168,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     if arguments is not None:
         return _run(list(arguments))
+    open_what_is_closed()
+    guard_standard_streams()
     look_for_garbage_seldom()
     return in_order(lambda: _run(sys.argv[1:]))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 import secrets
 import stat
@@ -20,6 +21,7 @@ except ImportError:  # Windows, where nobody renames a file that is open
 from upload_client.core.own_files import LEFT_OVER, LOOKED_AT, Kind, is_ours
 from upload_client.errors import UsageError
 from upload_client.support import failpoints
+from upload_client.support.streams import StandardFile
 
 T = TypeVar("T")
 
@@ -251,7 +253,7 @@ def _stream(path: Path) -> TextIO | None:
         return None
     if str(path) in _STDOUT:
         sys.stdout.flush()
-        return os.fdopen(os.dup(1), "w", encoding="utf-8", newline="")
+        return io.TextIOWrapper(io.BufferedWriter(StandardFile(1)), encoding="utf-8", newline="")
     return path.open("w", encoding="utf-8", newline="")
 
 
