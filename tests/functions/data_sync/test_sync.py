@@ -151,6 +151,25 @@ def test_filters_that_keep_nothing_are_an_error_or_a_warning(sides: Sides) -> No
     assert sides.there() == {"b": "2"}
 
 
+def test_an_empty_folder_on_a_disk_empties_no_destination_unless_that_is_meant(sides: Sides) -> None:
+    """As that of a disk that is not mounted would; of a bucket a listing without objects is an answer."""
+    there = {"a": "1", "b/c": "2"}
+    sides.have_there(there)
+    if not sides.from_files:
+        sides.have({"": ""})  # an object that stands for the folder
+        assert sides.sync().removed == 2
+        return
+    Path(sides.source, "in").mkdir(parents=True)
+    with pytest.raises(ValueError, match=r"has no files, and all 2 of .* would be removed") as refused:
+        sides.sync()
+    assert "allow_empty_source=true" in refused.value.__notes__[0]
+    assert (sides.sync(fail_if_missing=False).removed, sides.there()) == (0, there)
+    assert any("nothing was done" in line for line in sides.world.warnings)
+    assert (sides.sync(delete=False).removed, sides.there()) == (0, there)
+    assert (sides.sync(allow_empty_source=True).removed, sides.there()) == (2, {})
+    assert sides.sync().removed == 0  # nothing is lost by it any more
+
+
 def test_a_source_that_is_not_there_is_an_error_or_a_warning(sides: Sides) -> None:
     with pytest.raises(FileNotFoundError, match="does not exist"):
         sides.sync()

@@ -171,6 +171,8 @@ class DataSyncRequest(_Model):
             other number holds for small files, too.
         retain_source_data: False: the source is deleted once its copy is confirmed.
         delete: remove at the destination what the (filtered) source does not have; of no effect in a move.
+        allow_empty_source: remove all of it, where the source is a folder on a disk that has no files. False:
+            that is refused, for a disk that is not mounted looks the same.
         require_lock: hold a lock on a local destination meanwhile.
         force: send what is there already, too.
         size_only: take files of the same size for the same, unless the source's is newer.
@@ -189,6 +191,7 @@ class DataSyncRequest(_Model):
     max_concurrency: int = Field(default=AT_ONCE, ge=1, le=1024)
     retain_source_data: bool = True
     delete: bool = True
+    allow_empty_source: bool = False
     require_lock: bool = False
     force: bool = False
     size_only: bool = False

@@ -54,7 +54,8 @@ def run_sync(request: DataSyncRequest, warn: Callable[[str], object] = _log.warn
     Raises:
         FileNotFoundError: the source is not there, and `fail_if_missing`; so it is, too, of a move that was
             made before: what lies at its destination does not prove that.
-        ValueError: filters keep nothing of it, or the request makes no sense (`UsageError`).
+        ValueError: filters keep nothing of it; or it is empty, and all would be removed at the destination
+            (`allow_empty_source`); or the request makes no sense (`UsageError`).
         SyncFailed: files could not be sent. Nothing was removed.
         StoreError: S3 refuses.
         OSError: the disk is full, or cannot be read or written.
@@ -173,10 +174,20 @@ def _carry_out(
             "Correct include and exclude, or say with fail_if_missing=false that they may keep nothing.",
         )
         return
+    extra = extra_of(there) if request.delete and not is_file else []
+    is_empty = not plan.n_seen and isinstance(source, LocalPlace)
+    if is_empty and extra and not moves and not request.allow_empty_source:
+        run.missing(
+            f"{source.uri} has no files, and all {len(extra):,} of {target.uri} would be removed"
+            " with `delete`; nothing was done",
+            ValueError,
+            "See whether the disk of the source is mounted; if it is to be empty, say so with"
+            " allow_empty_source=true.",
+        )
+        return
     if seem_one:
         refuse_one_place(run, source, target)
     refuse_names(source, target, plan, is_file=is_file)
-    extra = extra_of(there) if request.delete and not is_file else []
     young = {path for path in extra if FACTS.unpack_from(there[path])[1] >= run.began - SKEW}
     run.counts.kept = plan.n_kept
     if isinstance(target, LocalPlace) and extra:
