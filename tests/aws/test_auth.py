@@ -16,7 +16,7 @@ import keyring.backend
 import keyring.errors
 import pytest
 from botocore.credentials import RefreshableCredentials
-from botocore.stub import Stubber
+from botocore.stub import ANY, Stubber
 from late import late
 
 from upload_client.activities.s3 import S3Client
@@ -261,6 +261,26 @@ def test_an_identity_pool_that_does_not_let_the_user_in_is_a_refused_login(pools
             "get_id", "NotAuthorizedException", "Token is not from a supported provider", 400
         )
         with pytest.raises(LoginRefused, match="not from a supported provider"):
+            login.session()
+
+
+@pytest.mark.parametrize(
+    ("region", "issuer"),
+    [
+        ("eu-central-1", "cognito-idp.eu-central-1.amazonaws.com"),
+        ("cn-north-1", "cognito-idp.cn-north-1.amazonaws.com.cn"),
+        ("eusc-de-east-1", "cognito-idp.eusc-de-east-1.amazonaws.eu"),
+    ],
+)
+def test_the_user_pool_is_named_by_the_domain_of_its_partition(pools, region, issuer):
+    settings = pools.settings()
+    login = CognitoLogin(settings)
+    login._region = region
+    with Stubber(login._identities) as stub:
+        named = {f"{issuer}/{settings.user_pool_id}": ANY}
+        expected = {"IdentityPoolId": settings.identity_pool_id, "Logins": named}
+        stub.add_client_error("get_id", "NotAuthorizedException", "so far", 400, expected_params=expected)
+        with pytest.raises(LoginRefused, match="so far"):
             login.session()
 
 

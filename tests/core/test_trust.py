@@ -111,6 +111,9 @@ def test_an_identity_that_the_profile_says_nothing_about_is_the_providers():
         "S3.AMAZONAWS.COM.",
         "lambda.us-east-1.api.aws",
         "s3.cn-north-1.amazonaws.com.cn",
+        "cognito-idp.eusc-de-east-1.amazonaws.eu",
+        "s3.us-iso-east-1.c2s.ic.gov",
+        "s3.dualstack.us-isob-east-1.api.aws.scloud",
     ],
 )
 def test_hosts_of_aws_are_known(host):

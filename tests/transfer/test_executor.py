@@ -10,6 +10,7 @@ import boto3
 import pytest
 
 from upload_client.core.lease import LockBody
+from upload_client.s3.bucket import Bucket
 from upload_client.transfer import (
     DataRoot,
     ExecutorEngine,
@@ -290,6 +291,12 @@ def test_a_batch_without_leave_writes_nothing(moto_bucket, files, monkeypatch):
     assert sorted(outcome.row for outcome in outcomes) == [task.row for task in tasks]
     assert all(outcome.again and not outcome.ok for outcome in outcomes)
     assert list(moto_bucket.list()) == []
+
+
+@pytest.mark.parametrize("region", ["eu-central-1", "cn-north-1", "eusc-de-east-1", "us-iso-east-1"])
+def test_workers_are_given_no_endpoint_of_aws_in_whatever_partition(region):
+    client = boto3.client("s3", region_name=region, aws_access_key_id="a", aws_secret_access_key="b")
+    assert Place.of(Bucket("bucket", client=client)).endpoint_url is None
 
 
 def test_a_worker_counts_on_a_lock_only_for_what_is_left_of_half_its_lease(moto_bucket, monkeypatch):

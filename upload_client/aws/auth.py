@@ -29,6 +29,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from upload_client.aws.credential_process import bound_credential_process
 from upload_client.core import srp
 from upload_client.core.answers import Meaning, is_code
+from upload_client.core.partitions import domain_of
 from upload_client.core.preflight import advice
 from upload_client.core.text import for_terminal
 from upload_client.errors import DeliveryError, LoginRefused, NotReachable
@@ -544,8 +545,8 @@ class CognitoLogin:
 
         https://docs.aws.amazon.com/cognitoidentity/latest/APIReference/API_GetCredentialsForIdentity.html
         """
-        suffix = "amazonaws.com.cn" if self._region.startswith("cn-") else "amazonaws.com"
-        logins = {f"cognito-idp.{self._region}.{suffix}/{self._settings.user_pool_id}": self._id_token}
+        issuer = f"cognito-idp.{self._region}.{domain_of(self._region)}/{self._settings.user_pool_id}"
+        logins = {issuer: self._id_token}
         if not self._identity_id:
             answer = self._identities.get_id(IdentityPoolId=self._settings.identity_pool_id, Logins=logins)
             self._identity_id = answer["IdentityId"]

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from upload_client.core.partitions import ANY_DOMAIN, domain_of
+
 LIST_TYPES: Final = (
     "application/vnd.docker.distribution.manifest.list.v2+json",
     "application/vnd.oci.image.index.v1+json",
@@ -31,11 +33,9 @@ _REPOSITORY = re.compile(r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _ECR = re.compile(
-    r"(\d{12})\.dkr(?:\.ecr(?:-fips)?\.([a-z0-9-]+)\.amazonaws\.(?:com|com\.cn|eu)"
+    rf"(\d{{12}})\.dkr(?:\.ecr(?:-fips)?\.([a-z0-9-]+)\.(?:{ANY_DOMAIN})"
     r"|-ecr(?:-fips)?\.([a-z0-9-]+)\.on\.(?:aws|amazonwebservices\.(?:com\.cn|eu)))"
 )
-_DOMAINS: Final = {"cn-": "amazonaws.com.cn", "eusc-": "amazonaws.eu"}
-"""The domain of services by how the name of a region begins, where it is not ``amazonaws.com``."""
 _MAX_NAME: Final = 255
 _DOCKER_HUB: Final = "index.docker.io"
 _BEARER = re.compile(r"(?:^|,)\s*bearer\s+", re.IGNORECASE)
@@ -114,8 +114,7 @@ def ecr_place(registry: str) -> tuple[str, str] | None:
 
 def ecr_host(account_id: str, region: str) -> str:
     """The registry of ECR that an account has in a region."""
-    domains = (domain for begins, domain in _DOMAINS.items() if region.startswith(begins))
-    return f"{account_id}.dkr.ecr.{region}.{next(domains, 'amazonaws.com')}"
+    return f"{account_id}.dkr.ecr.{region}.{domain_of(region)}"
 
 
 def place_at_api(registry: str, repository: str) -> tuple[str, str]:

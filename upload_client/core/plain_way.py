@@ -14,6 +14,8 @@ import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+from upload_client.core.partitions import domain_of, is_below_aws
+
 _WITHOUT_MEANING: Final = frozenset(
     {
         "AWS_ACCESS_KEY_ID",
@@ -103,7 +105,7 @@ class PlainWay(NamedTuple):
         if _BUCKET.fullmatch(bucket) is None:
             return None
         region = "" if self.region == "us-east-1" else f".{self.region}"
-        return PlainPlace("https", f"{bucket}.s3{region}.amazonaws.com", None, "")
+        return PlainPlace("https", f"{bucket}.s3{region}.{domain_of(self.region)}", None, "")
 
 
 def plain_way(
@@ -138,8 +140,10 @@ def plain_way(
         return None
     if endpoint is None:  # what is set and empty is matched by nothing, and left to botocore
         endpoint = env.get("AWS_ENDPOINT_URL_S3", env.get("AWS_ENDPOINT_URL"))
-    if endpoint is not None and (_ENDPOINT.fullmatch(endpoint) is None or "amazonaws" in endpoint):
-        return None
+    if endpoint is not None:
+        found_host = _ENDPOINT.fullmatch(endpoint)
+        if found_host is None or is_below_aws(found_host[2]):
+            return None
     if region is None:
         region = env.get("AWS_DEFAULT_REGION", settings.get("region", ""))
     if _REGION.fullmatch(region) is None:

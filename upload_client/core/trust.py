@@ -14,6 +14,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from upload_client.core.partitions import ANY_DOMAIN, ANY_DUAL_STACK
+
 MAX_ASKED: Final = 1000
 """Characters of what a person can be asked to allow."""
 _SEPARATORS: Final = re.compile(r"[/\\]")
@@ -156,7 +158,7 @@ def _ask(setting: str, what: str, value: object) -> Ask:
 _AWS: Final = re.compile(
     r"(?:cognito-identity|cognito-idp|lambda|s3|s3-accelerate|ssm|sts)(?:-fips)?"
     r"(?:\.dualstack)?(?:[.-][a-z]{2,}(?:-[a-z]+)+-[0-9]+)?"
-    r"\.(?:amazonaws\.(?:com|com\.cn|eu)|api\.aws|api\.amazonwebservices\.(?:com\.cn|eu))\.?"
+    rf"\.(?:{ANY_DOMAIN}|{ANY_DUAL_STACK})\.?"
 )
 
 

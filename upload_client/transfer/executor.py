@@ -27,6 +27,7 @@ import boto3
 
 from upload_client.core.codes import FileCode
 from upload_client.core.lease import LockBody
+from upload_client.core.partitions import is_below_aws
 from upload_client.core.parts import MIN_PART
 from upload_client.s3 import clients
 from upload_client.s3.bucket import Bucket, NotFound, StoreError
@@ -73,11 +74,10 @@ class Place:
         """The place of a bucket."""
         meta: Any = bucket.client.meta
         host = urlsplit(meta.endpoint_url).hostname or ""
-        at_aws = host.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws"))
         config = meta.config
         names = ("s3", "use_dualstack_endpoint", "use_fips_endpoint")
         given = {name: value for name in names if (value := getattr(config, name, None)) is not None}
-        url = None if at_aws else meta.endpoint_url
+        url = None if is_below_aws(host) else meta.endpoint_url
         options = tuple(sorted(bucket.options.items()))
         return cls(
             bucket.name, bucket.prefix, url, meta.region_name, json.dumps(given, sort_keys=True), options

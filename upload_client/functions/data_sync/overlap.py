@@ -8,16 +8,14 @@ import os
 import secrets
 from collections.abc import Callable
 from functools import partial
-from typing import Final
 from urllib.parse import urlsplit
 
+from upload_client.core.partitions import is_below_aws
 from upload_client.core.text import for_terminal
 from upload_client.errors import UsageError
 from upload_client.functions.data_sync.paths import LocalPlace, Place, S3Place
 from upload_client.functions.data_sync.run import SyncRun
 from upload_client.s3.bucket import AccessDenied, Bucket, StoreError, repeat_while_lost
-
-_AWS: Final = (".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".api.aws")
 
 
 def same_store(source: S3Place, target: S3Place) -> bool:
@@ -33,7 +31,7 @@ def _store_of(place: S3Place) -> str:
     """
     meta = place.client().meta
     host = urlsplit(meta.endpoint_url).hostname or ""
-    return meta.partition if host.endswith(_AWS) else meta.endpoint_url
+    return meta.partition if is_below_aws(host) else meta.endpoint_url
 
 
 def refuse_one_place(run: SyncRun, source: Place, target: Place) -> None:
