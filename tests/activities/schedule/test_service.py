@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import itertools
 import logging
+import shutil
 from zoneinfo import ZoneInfo
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from upload_client.activities.errors import NotDelivered
+from upload_client.activities.schedule import store as store_module
 from upload_client.activities.schedule.document import load
 from upload_client.activities.schedule.outlook import as_json, look
 from upload_client.core.schedule import Run
@@ -180,6 +184,50 @@ def test_a_clock_that_was_ahead_when_the_process_ended_does_not_stop_the_next_on
     world.clock.time -= 365 * 86400
     until(world.process(path).start(), days=2)
     assert world.runs("nightly") == ["07-21 00:00", "07-22 00:00"]
+
+
+def test_after_a_clock_that_was_ahead_the_last_run_is_told_and_not_that_of_next_year(
+    world, until, monkeypatch
+):
+    monkeypatch.setattr(store_module, "KEPT", 4)
+    process = world.process(world.write(HOURLY)).start()
+    world.clock.time += 365 * 86400
+    until(process, hours=6)
+    world.clock.time -= 365 * 86400
+    until(process, hours=5)
+    store = process.service.store
+    assert (
+        f"{dt.datetime.fromtimestamp(store.last('hourly').due, dt.UTC):%Y-%m-%d %H:%M}" == "2026-07-20 23:00"
+    )
+    with store.engine.begin() as db:
+        found = db.execute(sa.text("SELECT due FROM upload_client_runs ORDER BY due")).scalars()
+        years = [dt.datetime.fromtimestamp(due, dt.UTC).year for due in found]
+    assert years == [2026] * 4 + [2027] * 4  # nothing that is true made way for what is to come
+
+
+def test_another_process_whose_clock_was_ahead_does_not_stop_this_one(world, until):
+    path = world.write(NIGHTLY)
+    process = world.process(path).start()
+    until(process, hours=1)
+    world.clock.time += 365 * 86400
+    other = world.process(path, machine="n").start()
+    until(other, minutes=1)
+    other.stop()
+    world.clock.time -= 365 * 86400 + 60
+    world.clock.uptime -= 60
+    until(process, days=2)
+    assert [f"{ran.run:%m-%d}" for ran in world.ran if ran.run.year == 2026] == ["07-21", "07-22"]
+
+
+def test_a_clock_that_is_set_back_while_the_store_is_gone_does_not_stop_the_schedule(world, until):
+    process = world.process(world.write(NIGHTLY)).start()
+    world.clock.time += 365 * 86400
+    until(process, minutes=1)
+    world.clock.time -= 365 * 86400
+    with _cannot_be_written(process):
+        until(process, minutes=2)
+    until(process, days=2)
+    assert [f"{ran.run:%m-%d}" for ran in world.ran if ran.run.year == 2026] == ["07-21", "07-22"]
 
 
 # --- several processes ---
@@ -441,9 +489,99 @@ def test_a_store_that_is_gone_for_a_while_costs_no_run(world, until, caplog, mon
     assert "secret statement" not in caplog.text
 
 
-def test_what_is_no_more_in_the_store_is_taken_up_again(world, until, looks_often, caplog):
-    import sqlalchemy as sa
+@contextlib.contextmanager
+def _cannot_be_written(process):
+    """Have SQLite write nothing inside, as where its disk is full; to read goes on."""
+    engine = process.service.store.engine
 
+    def begin(connection):
+        connection.exec_driver_sql("PRAGMA query_only = ON")
+
+    def end(connection):
+        connection.exec_driver_sql("PRAGMA query_only = OFF")
+
+    sa.event.listen(engine, "begin", begin)
+    yield
+    sa.event.remove(engine, "begin", begin)
+    sa.event.listen(engine, "begin", end)
+
+
+def test_a_store_that_can_be_read_alone_is_asked_in_peace_and_costs_no_run(world, until, caplog):
+    process = world.process(world.write(HOURLY)).start()
+    until(process, minutes=59)
+    steps = []
+    real = process.service.step
+    process.service.step = lambda: steps.append(world.clock.time) or real()
+    with _cannot_be_written(process):
+        until(process, minutes=2)
+    assert len(steps) < 20  # every five seconds
+    assert caplog.text.count("cannot claim a run of hourly") == 1
+    until(process, minutes=2)
+    assert world.runs("hourly") == ["07-20 12:00", "07-20 13:00"]
+
+
+def test_a_store_that_was_put_back_is_used_again_and_no_other_one_is_made_meanwhile(world, until, caplog):
+    process = world.process(world.write(HOURLY)).start()
+    engine = process.service.store.engine
+
+    def begin(connection):  # as outside of tests: SQLite sees by its journal that a file was moved
+        connection.exec_driver_sql("PRAGMA journal_mode = DELETE")
+
+    sa.event.listen(engine, "begin", begin)
+    until(process, minutes=30)
+    store, backup = world.folder / "schedule.sqlite", world.folder / "backup"
+    shutil.copy(store, backup)
+    store.unlink()
+    until(process, minutes=90)
+    assert not store.exists()
+    assert "unable to open database file; it is tried again" in caplog.text
+    shutil.copy(backup, store)
+    until(process, minutes=61)
+    assert world.runs("hourly") == ["07-20 12:00", "07-20 14:00", "07-20 15:00"]
+
+
+def test_a_file_that_is_changed_while_it_runs_is_told_of_once_and_show_says_what_counts(
+    world, looks_often, until, caplog
+):
+    path = world.write(HOURLY)
+    process = world.process(path).start()
+    until(process, minutes=1)
+    world.write(schedule("hourly every: 2h\nnew every: 1h"))
+    changed = f"{path} was changed: all goes on as it stood there at the start; start it anew"
+    until(process, minutes=10)
+    assert caplog.text.count(changed) == 1
+    hourly, new = look(load(path), clock=world.clock)
+    assert "the store has it due on 2026-07-20 13:00:00 UTC: the file was changed" in hourly.notes[0]
+    assert new.notes == ("the store does not have it yet: it is due from the next start of the schedule on",)
+    process.stop()
+    world.process(path).start()
+    assert [seen.notes for seen in look(load(path), clock=world.clock)] == [(), ()]
+
+
+def test_what_was_missed_and_has_other_times_now_is_told(world, until, caplog):
+    path = world.write(schedule('nightly cron: "0 2 * * *"\nonce at: 2026-07-21T02:00'))
+    world.process(path).start().kill()
+    world.clock.time += 86400
+    world.write(schedule('nightly cron: "0 4 * * *"\nonce at: 2026-07-21T03:00'))
+    world.process(path).start()
+    for job in ("nightly", "once"):
+        assert f"{job}: the run for 2026-07-21 02:00 UTC was missed, and is not made up for" in caplog.text
+    assert "once: at 2026-07-21T03:00:00 is in the past: it does not run" in caplog.text
+
+
+def test_a_job_that_has_run_once_and_is_to_run_at_another_time_that_is_past_is_told(world, until, caplog):
+    path = world.write(schedule("once at: 2026-07-20T13:00"))
+    process = world.process(path).start()
+    until(process, hours=2)
+    process.stop()
+    world.write(schedule("once at: 2026-07-20T13:30"))
+    world.process(path).start()
+    assert "once: at 2026-07-20T13:30:00 is in the past: it does not run" in caplog.text
+    (seen,) = look(load(path), clock=world.clock)
+    assert seen.notes == ("this is in the past: it does not run",)
+
+
+def test_what_is_no_more_in_the_store_is_taken_up_again(world, until, looks_often, caplog):
     process = world.process(world.write(HOURLY)).start()
     until(process, hours=2)
     with process.service.store.engine.begin() as db:

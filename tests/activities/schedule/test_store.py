@@ -66,6 +66,13 @@ def test_a_run_is_taken_once_and_what_came_of_it_is_remembered(store):
     assert not store.end("a", 1000.0, Run.FAILED, 1, "")
 
 
+def test_a_failure_is_noted_down_whatever_characters_its_message_has(store):
+    assert store.claim("a", 1000.0).claim is Claim.TAKE
+    assert store.end("a", 1000.0, Run.FAILED, 1, "no \udcff\0 name")
+    assert store.last("a").message == r"no \udcff\x00 name"
+    assert store.busy() == set()
+
+
 def test_of_many_who_want_the_same_run_one_gets_it(store, url, tmp_path):
     if url == "memory":
         pytest.skip("of a memory there is one user")

@@ -75,9 +75,11 @@ def look(loaded: Loaded, *, clock: Clock = SYSTEM) -> Iterator[Outlook]:
                 job.at is not None
                 and trigger.run_date.timestamp() < now.timestamp()
                 and name not in due
-                and last is None
+                and (store is None or not store.has_run(name, trigger.run_date.timestamp()))
             ):
                 notes.append("this is in the past: it does not run")
+            following = tuple(_next(trigger, now))
+            notes += _not_taken_up(name, due, following, now)
             if isinstance(trigger, CronLine):
                 notes += [str(note) for note in trigger.daylight_saving(now)]
             when = due.get(name)
@@ -85,7 +87,7 @@ def look(loaded: Loaded, *, clock: Clock = SYSTEM) -> Iterator[Outlook]:
             yield Outlook(
                 job=name,
                 when=job.when,
-                next=tuple(_next(trigger, now)),
+                next=following,
                 missed=datetime.fromtimestamp(when, zone) if missed and when is not None else None,
                 running=running.get(name),
                 unfinished=unfinished,
@@ -95,6 +97,23 @@ def look(loaded: Loaded, *, clock: Clock = SYSTEM) -> Iterator[Outlook]:
     finally:
         if engine is not None:
             engine.dispose()
+
+
+def _not_taken_up(
+    job: str, due: Mapping[str, float], following: tuple[datetime, ...], now: datetime
+) -> Iterator[str]:
+    """Tell of a file that was changed: a schedule that runs goes on as it stood there at its start."""
+    if not due or not following:
+        return
+    when = due.get(job)
+    if when is None:
+        yield "the store does not have it yet: it is due from the next start of the schedule on"
+    elif now.timestamp() < when != following[0].timestamp():
+        there = datetime.fromtimestamp(when, now.tzinfo)
+        yield (
+            f"the store has it due on {there:%Y-%m-%d %H:%M:%S %Z}: the file was changed since the schedule"
+            " was started, and counts from its next start on"
+        )
 
 
 def _next(trigger: Any, now: datetime) -> Iterator[datetime]:  # noqa: ANN401 - APScheduler's

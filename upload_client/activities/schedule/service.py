@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import contextvars
 import logging
+import math
+import stat
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from upload_client.activities.errors import missing_extra
@@ -141,7 +144,9 @@ class Service:
             executors={"default": _Executor(self._begin)},
         )
         self._reported_trouble = ""
+        self._not_claimed: StoreUnreachable | None = None
         self.exit_code: int | None = None
+        self._stamp = _stamp(loaded.path)
         self._seen = (clock.wall(), clock.monotonic())
         self._beat_at = self._look_at = clock.monotonic()
 
@@ -194,10 +199,14 @@ class Service:
                 self._beat()
             if now >= self._look_at:
                 self._look_at = now + _LOOK_EVERY
+                self._see_file()
                 self._fix()
                 self._resume()
             with self.store.errors("be asked what is due"):
                 wait = self._scheduler.step()
+            if self._not_claimed is not None:
+                error, self._not_claimed = self._not_claimed, None
+                raise error
             if wait is None and self._is_over():
                 return None
         except JobLookupError:  # another process has taken it off
@@ -206,16 +215,22 @@ class Service:
             if str(error) != self._reported_trouble:
                 self._reported_trouble = str(error)
                 _log.error("%s; it is tried again", for_log(str(error)))
+            self.store.reconnect()
             return _AGAIN
         self._reported_trouble = ""
         return min(_LONGEST if wait is None else wait, _LONGEST)
 
     def _fix(self) -> None:
-        """Take up again what is in the file and no more in the store, if it is due again and again."""
+        """Take up again what is in the file and no more in the store, if it is due again and again.
+
+        And what another process, whose clock was ahead, has put off until then.
+        """
         with self.store.errors("be looked through"):
             if lost := self._repeating - self.store.due().keys():
                 _log.warning("%s: no longer in the store; taken up again", ", ".join(sorted(lost)))
                 self._take_up()
+            else:
+                self._look_ahead(datetime.fromtimestamp(self._clock.wall(), self._zone))
 
     def _is_over(self) -> bool:
         """Whether nothing is to come any more, and nothing runs, here or elsewhere."""
@@ -279,8 +294,14 @@ class Service:
             if name in known and known[name].name == spelled:
                 continue
             due = trigger.get_next_fire_time(None, now)
+            if name in known and (waits := known[name].next_run_time) and waits.timestamp() < now.timestamp():
+                _log.warning(
+                    "%s: the run for %s was missed, and is not made up for: the file has other times now",
+                    name,
+                    _spelled(waits.astimezone(self._zone)),
+                )
             if job.at is not None and due.timestamp() < now.timestamp():
-                if name not in known and not self.store.knows(name):
+                if not self.store.has_run(name, due.timestamp()):
                     _log.warning("%s: %s is in the past: it does not run", name, job.when)
                 if name in known:
                     self._jobs.remove_job(name)
@@ -313,8 +334,17 @@ class Service:
         self._seen = (wall, monotonic)
         if behind > _JUMP:
             _log.warning("the clock was set back by %.0f s", behind)
-            with self.store.errors("be written"):
-                self._look_ahead(datetime.fromtimestamp(wall, self._zone))
+            self._look_at = -math.inf
+
+    def _see_file(self) -> None:
+        """Notice that the file was changed: whoever did that may believe that it counts."""
+        stamp = _stamp(self._loaded.path)
+        if stamp != self._stamp:
+            self._stamp = stamp
+            _log.warning(
+                "%s was changed: all goes on as it stood there at the start; start it anew to take that up",
+                for_log(str(self._loaded.path)),
+            )
 
     def _begin(self, job: str, due: datetime) -> None:
         """Begin a run, called by APScheduler; or leave it due."""
@@ -324,7 +354,7 @@ class Service:
         try:
             taken = self._claim(job, due.timestamp())
         except StoreUnreachable as error:
-            _log.warning("%s: %s; it is tried again", job, for_log(str(error)))
+            self._not_claimed = error
             taken = Claim.BUSY
         except BaseException:  # a signal: APScheduler would take it for done
             self._jobs.kept.add(job)
@@ -446,6 +476,7 @@ class Service:
                 if self._stopping:
                     _log.error("%s: what came of it is not written down: it is run again", job)
                     return
+                self.store.reconnect()
                 self._clock.sleep(_AGAIN)
             else:
                 return
@@ -505,6 +536,15 @@ def run_once(
     if run is None:
         run = datetime.fromtimestamp(int(clock.wall()), zone)
     return Service(loaded, clock=clock, notify=notify).once(job, run.astimezone(zone))
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """A number that a file has no more once it is changed; None: it is no file, such as a pipe, or gone."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return (found.st_mtime_ns, found.st_size) if stat.S_ISREG(found.st_mode) else None
 
 
 def _spelled(run: datetime) -> str:

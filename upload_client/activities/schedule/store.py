@@ -12,6 +12,7 @@ import os
 import pickle
 import re
 import socket
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from upload_client.activities.errors import missing_extra
@@ -46,6 +48,8 @@ _MAX_MESSAGE = 2000
 _BUSY = 30.0  # seconds to wait for another process that writes
 _CONNECT = 10  # seconds for a connection to a server
 _TRIES = 5
+_AHEAD = 120.0
+"""Seconds by which the clocks of two machines may differ."""
 _DUE = "upload_client_due"
 
 _tables = sa.MetaData()
@@ -83,7 +87,8 @@ _NEW_RUN: Final = _runs.insert()
 _CHANGE_RUN: Final = _runs.update().where(*_THE_RUN)
 _OLDEST_KEPT: Final = (
     sa.select(_runs.c.due)
-    .where(_runs.c.job == _OF)
+    # Those for a moment to come were run while a clock was ahead: they take the place of none that is true.
+    .where(_runs.c.job == _OF, _runs.c.due <= sa.bindparam("now"))
     .order_by(_runs.c.due.desc())
     .offset(sa.bindparam("newer", type_=sa.Integer()))
     .limit(1)
@@ -168,7 +173,9 @@ def open_engine(url: str, folder: Path, *, read_only: bool = False) -> sa.Engine
             _make_private(path)
         note(path, "the store of the schedule")
         # Not as text: a ? or % in a name would be none of the name.
-        return sa.create_engine(sa.URL.create("sqlite", database=str(path)), connect_args={"timeout": _BUSY})
+        return sa.create_engine(
+            sa.URL.create("sqlite", database=str(path)), creator=lambda: _connect_to_file(path)
+        )
     # psycopg 3 where no driver is named.
     url = re.sub(r"\Apostgresql://", "postgresql+psycopg://", url)
     try:
@@ -196,6 +203,12 @@ def _make_private(path: Path) -> None:
         ) from None
 
 
+def _connect_to_file(path: Path) -> sqlite3.Connection:
+    """A connection to a file that is there: SQLite alone would make an empty one, which knows of nothing."""
+    place = f"file:{quote(os.fsencode(path.absolute()))}?mode=rw"
+    return sqlite3.connect(place, uri=True, timeout=_BUSY, check_same_thread=False)
+
+
 class Store:
     """The table of runs: which process runs each, and how it ended.
 
@@ -207,6 +220,7 @@ class Store:
 
     def __init__(self, engine: sa.Engine, clock: Clock, me: ProcessIdentity | None = None) -> None:
         self.engine = engine
+        self._is_in_memory = engine.url.get_backend_name() == "sqlite" and not engine.url.database
         self._clock = clock
         self._me = me or current_process()
         self._host = socket.gethostname()
@@ -232,6 +246,11 @@ class Store:
                 self._clock.sleep(0.2)
             else:
                 return
+
+    def reconnect(self) -> None:
+        """Reach for the database anew: its file may be another one by now, put back or mounted again."""
+        if not self._is_in_memory:
+            self.engine.dispose()
 
     def claim(self, job: str, due: float, *, again: bool = False) -> Claimed:
         """Take a run, if that may be.
@@ -319,10 +338,10 @@ class Store:
                             "state": state.value,
                             "ended": ended,
                             "exit_code": exit_code,
-                            "message": message[:_MAX_MESSAGE],
+                            "message": _storable(message[:_MAX_MESSAGE]),
                         },
                     )
-                    db.execute(_PRUNE, {"of": job, "newer": KEPT - 1})
+                    db.execute(_PRUNE, {"of": job, "newer": KEPT - 1, "now": now + _AHEAD})
             del self._mine[job]
             return given.rowcount == 1
 
@@ -375,12 +394,16 @@ class Store:
             return bool(sa.inspect(db).has_table(_runs.name))
 
     def last(self, job: str, *, ended: bool = True) -> Past | None:
-        """The last run of a job that has ended; or, of those that have not, the one for the latest moment."""
+        """The last run of a job that has ended; or, of those that have not, the one for the latest moment.
+
+        One that ended while a clock was ahead is the last only where there is no other.
+        """
         states = [state.value for state in Run if state.ended is ended]
         with self.errors(f"look for the last run of {job}"), self.engine.begin() as db:
             query = _runs.select().where(_runs.c.job == job, _runs.c.state.in_(states))
-            order = _runs.c.ended if ended else _runs.c.due
-            row = db.execute(query.order_by(order.desc()).limit(1)).mappings().first()
+            moment = _runs.c.ended if ended else _runs.c.due
+            is_to_come = moment > self._clock.wall() + _AHEAD
+            row = db.execute(query.order_by(is_to_come, moment.desc()).limit(1)).mappings().first()
             return None if row is None else _as_past(row)
 
     def count(self) -> int:
@@ -388,9 +411,10 @@ class Store:
         with self.errors("be counted"), self.engine.begin() as db:
             return int(db.execute(sa.select(sa.func.count()).select_from(_runs)).scalar_one())
 
-    def knows(self, job: str) -> bool:
-        """Whether a job has ever run."""
-        return self.last(job) is not None or self.last(job, ended=False) is not None
+    def has_run(self, job: str, due: float) -> bool:
+        """Whether a run for this moment was ever begun."""
+        with self.errors(f"look for a run of {job}"), self.engine.begin() as db:
+            return self._past(db, job, due) is not None
 
     def due(self) -> dict[str, float]:
         """When each job is due that is due at all, Unix seconds, as APScheduler has it."""
@@ -461,6 +485,11 @@ class Store:
             raise StoreUnreachable(
                 f"the store{name} cannot {action}: {reason[0] if reason else error}"
             ) from error
+
+
+def _storable(text: str) -> str:
+    """Text as each database takes it: SQLite's driver takes no lone surrogate, PostgreSQL no NUL."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
 
 
 def _as_past(row: sa.RowMapping) -> Past:
