@@ -322,7 +322,7 @@ def test_an_execution_that_is_there_already_is_the_one_that_was_asked_for(start,
     aws.mute = {1}
     for _ in range(2):
         code, message = refusal(start(state_machine=MACHINE))
-        assert (code, "says nothing (shard 1 of 3" in message) == ("validator_not_started", True)
+        assert (code, "is silent (shard 1 of 3" in message) == ("validator_not_started", True)
     assert len(aws.executions) == 1
 
 
