@@ -16,7 +16,7 @@ from upload_client.core.records import Found
 from upload_client.validator import handlers, serving
 from upload_client.validator.checks import Judgement
 from upload_client.validator.judging import Judging
-from upload_client.validator.pipeline import Tally
+from upload_client.validator.tally import Tally
 from upload_client.validator.telemetry import Telemetry
 
 ELSEWHERE = Found(1, "AAAAAA==", "0" * 32)

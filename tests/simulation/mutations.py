@@ -268,7 +268,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a count is forgotten",
-        f"{_CORE}.states:FileStates._set",
+        f"{_CORE}.states:FileStates.move",
         "self._counts[code] += 1",
         'self._counts[code] += STATES[code] != "failed"',
     ),

@@ -105,7 +105,9 @@ class FileStates:
         code = _MOVES[event][before]
         if code == _NOWHERE:
             raise IllegalTransition(f"row {row}: no {event} for a file that is {STATES[before]}")
-        self._set(row, code)
+        self._counts[before] -= 1
+        self._counts[code] += 1
+        self.codes[row] = code
         return STATES[code]
 
     def place(self, row: int, state: State) -> None:
@@ -116,7 +118,7 @@ class FileStates:
         """
         if self.codes[row] != CODES["ready"] or state not in ("ready", "done", "valid", "invalid"):
             raise IllegalTransition(f"row {row}: a file that is {self[row]} cannot start as {state}")
-        self._set(row, CODES[state])
+        self.set_all((row,), "ready", state)
 
     def are_all(self, rows: Sequence[int], state: State) -> bool:
         """Whether many files are all in a state."""
@@ -127,8 +129,3 @@ class FileStates:
         self._counts[CODES[before]] -= len(rows)
         self._counts[CODES[state]] += len(rows)
         put(self.codes, rows, bytes((CODES[state],)) * len(rows))
-
-    def _set(self, row: int, code: int) -> None:
-        self._counts[self.codes[row]] -= 1
-        self._counts[code] += 1
-        self.codes[row] = code

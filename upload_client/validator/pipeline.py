@@ -1,21 +1,18 @@
 """`Validator`: follows a client's log and judges what it announces, for as long as it may.
 
 The synchronous `Validator.step` does one round of everything that is due; `Validator.run` calls it again
-and again. Judgements are made elsewhere (`judging`). The client's log is hostile input: records come bounded
-and typed out of `upload_client.core.segments`, and what they say is checked where it is used.
+and again. Judgements are made elsewhere (`judging`); `backlog` has what waits for one, `polling` says when
+the client's log is looked at. That log is hostile input: records come bounded and typed out of
+`upload_client.core.segments`, and what they say is checked where it is used.
 """
 
 from __future__ import annotations
 
 import contextlib
-import itertools
 import math
 import threading
-from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import CancelledError, Future
-from functools import partial
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple
 
 from upload_client.control.checkpoints import fold_validators
 from upload_client.control.lock import Lock
@@ -42,12 +39,12 @@ from upload_client.core.records import (
 from upload_client.core.segments import LogChain, Segment
 from upload_client.core.text import for_log
 from upload_client.core.times import timestamp
-from upload_client.core.uploads import Upload
-from upload_client.core.values import value
 from upload_client.errors import Locked, LockLost, LogBroken, NothingToDoError
 from upload_client.s3.bucket import AnswerLost, Bucket, NotFound, ObjectTooLarge, StoreError
 from upload_client.support.clock import SYSTEM, Clock
-from upload_client.validator.checks import Abandoned, Judgement
+from upload_client.validator.backlog import Backlog, Judges
+from upload_client.validator.polling import Polling
+from upload_client.validator.tally import Tally, tally_of
 
 MAX_UNJUDGED = 10_000
 """Announced uploads that wait for a verdict; with more, the client's log is not read on."""
@@ -58,22 +55,8 @@ Outcome = Literal["stop", "time", "superseded", "error", "lock lost"]
 _CURSOR_SECONDS = 1.0
 _FLUSH_SECONDS = 10.0
 _MAX_PAUSE = 1.0
-_MAX_POLL_GAP = 30.0
-_AT_THE_END, _AT_THE_END_SECONDS = 5, 1.0
-"""Where the next segment is likely to be the last that is waited for: so many times as often, for so long."""
 _WIND_UP_SECONDS = 5.0
 """For what is being judged when the time runs out; what is not done by then is for the next validator."""
-_EXAMPLES = 10
-
-
-class Judges(Protocol):
-    """Judges uploads; `upload_client.validator.judging.Judging` is the real one."""
-
-    def submit(self, path: str, announced: Upload) -> Future[Judgement]:
-        """Begin to judge one upload. What comes out is `Abandoned` after `stop`."""
-
-    def stop(self) -> None:
-        """Let judgements that are under way end soon."""
 
 
 class Validator:
@@ -133,9 +116,7 @@ class Validator:
         self._shards = shards
         self._seconds_left = seconds_left
         self._leave_seconds = leave_seconds
-        self._width = width
         self._poll_seconds = poll_seconds
-        self._poll_longest_seconds = poll_longest_seconds
         self._clock = clock
         self._lock = Lock(
             control,
@@ -148,20 +129,10 @@ class Validator:
         self._reader = LogReader(control, layout.client_log(), writer="client", clock=clock)
         self._validator_logs: dict[int, LogReader] = {}  # by shard
         self._writer: LogWriter | None = None
-        # By path, each with the number of the segment that announces it; what was announced first is first.
-        self._waiting: dict[str, int] = {}
-        self._judging: dict[str, _UnderWay] = {}
-        self._done: deque[str] = deque()  # paths of those of which something has come out
-        # When each segment of the client's log was read, for those that are not all judged.
-        self._read_at: dict[int, float] = {}
         self._wake = threading.Event()
-        self._poll_pause = poll_seconds
-        self._next_poll = -math.inf
-        self._found_at_last_poll = False
+        self._backlog = Backlog(judges, width, self._wake.set)
+        self._polling = Polling(poll_seconds, poll_longest_seconds)
         self._n_files = 0  # in the client's index
-        self._at_the_end_until = -math.inf  # by the monotonic clock
-        self._polled_at: float | None = None
-        self._client_silent = 0.0
         self._client_lease = float(DEFAULT_LEASE)
         self._appended_at = -math.inf
         self._cursor_at = -math.inf
@@ -228,10 +199,8 @@ class Validator:
         self._receive_from_validators()
         writer.check_owner(self._history.last_validator(self._shard))
         # Which segment announced them is not known any more, only that it lies beyond the cursor.
-        self._waiting = {
-            path: self._cursor + 1 for path, _ in self._history.unjudged() if self._is_mine(path)
-        }
-        self._read_at[self._cursor + 1] = self._clock.monotonic()
+        waiting = (path for path, _ in self._history.unjudged() if self._is_mine(path))
+        self._backlog.read(self._cursor + 1, self._clock.monotonic(), waiting)
         self._append(
             ValidatorInit(
                 self._now(),
@@ -267,7 +236,7 @@ class Validator:
                 self._consider_leaving()
         if self._leaving is not None:
             now = self._clock.monotonic()
-            if not self._judging or self._leaving.outcome == "lock lost":
+            if not self._backlog.is_judging or self._leaving.outcome == "lock lost":
                 self._finish()
                 return math.inf
             if now >= self._leaving.by:
@@ -279,11 +248,11 @@ class Validator:
                 self._feed()
             now = self._clock.monotonic()
             waits += [
-                self._next_poll - now,
+                self._polling.next_at - now,
                 self._seconds_left() - self._leave_seconds,
             ]
         self._append_progress(now)
-        if self._is_idle and writer.unflushed:
+        if not self._backlog and writer.unflushed:
             writer.flush(timeout=1.0)  # nothing follows that could share a segment with it
         waits += [writer.step(), self._appended_at + KEEPALIVE_SECONDS - now]
         return max(0.0, min(waits))
@@ -296,15 +265,12 @@ class Validator:
     @property
     def backlog(self) -> int:
         """Uploads that have been read of and not judged."""
-        return len(self._waiting) + len(self._judging)
+        return len(self._backlog)
 
     @property
     def lag(self) -> float:
         """Seconds since the oldest announcement that is not judged was read; 0 where all is judged."""
-        oldest = min(
-            self._read_at.copy().values(), default=None
-        )  # a copy: others may ask, in their own thread
-        return self._clock.monotonic() - oldest if oldest is not None and self.backlog else 0.0
+        return self._backlog.lag(self._clock.monotonic())
 
     def await_others(self, patience: float = 120.0) -> None:
         """Once this one has left: wait for the other shards' validators, and take in what they said.
@@ -338,38 +304,8 @@ class Validator:
     def tally(
         self, paths: Iterable[str] | None = None, see: Callable[[str, int], object] = lambda *_: None
     ) -> Tally:
-        """Count the files of the delivery by state, as both logs say.
-
-        Args:
-            paths: the files that belong to it; all that were ever announced, where nobody knows.
-            see: called with each that is valid, and its bytes.
-        """
-        counts: Counter[str | None] = Counter()
-        n_bytes = 0
-        examples: list[tuple[str, str]] = []
-        for path in self._history.paths() if paths is None else paths:
-            row = self._history.row(path)
-            epoch, size, _, status, _ = (
-                (-1, 0, None, None, None) if row is None else self._history.glance(row)
-            )
-            counts[status if epoch >= 0 else "not delivered"] += 1
-            if status == "ok":
-                n_bytes += size
-                see(path, size)
-            elif status == "failure" and row is not None and len(examples) < _EXAMPLES:
-                examples.append((path, self._history.message(row) or ""))
-        client = self._history.clients.get(self._client_epoch)
-        return Tally(
-            valid=counts["ok"],
-            invalid=counts["failure"],
-            not_judged=counts["error"] + counts[None],
-            not_delivered=counts["not delivered"],
-            n_bytes_valid=n_bytes,
-            invalid_first=tuple(examples),
-            client_ended=None if client is None else client.ended,
-            client_reason="" if client is None else client.reason,
-            client_code=None if client is None else client.code,
-        )
+        """Count the files of the delivery by state, see `tally_of`."""
+        return tally_of(self._history, self._client_epoch, paths, see)
 
     def _is_mine(self, path: str) -> bool:
         return shard_of(path, self._shards) == self._shard
@@ -391,22 +327,14 @@ class Validator:
                         self._cursor = max(self._cursor, record.seq)
         return n_segments
 
-    @property
-    def _is_full(self) -> bool:
-        return len(self._waiting) + len(self._judging) >= MAX_UNJUDGED
-
-    @property
-    def _is_idle(self) -> bool:
-        return not self._waiting and not self._judging
-
     def _poll(self) -> None:
         """Look for news of the client, if it is time to."""
         now = self._clock.monotonic()
-        if now < self._next_poll:
+        if now < self._polling.next_at:
             return
-        n_segments, n_known = 0, len(self._history)
+        n_segments, n_known, could = 0, len(self._history), True
         try:
-            if self._is_full:
+            if len(self._backlog) >= MAX_UNJUDGED:
                 lock = self._client_lock()
                 self._superseded = lock is not None and lock.epoch > self._client_epoch
             else:
@@ -414,39 +342,23 @@ class Validator:
                     self._take(segment)
                     n_segments += 1
         except StoreError:
-            # While the client cannot be heard, it is not silent.
-            self._polled_at = None
-        else:
-            if self._polled_at is not None:
-                self._client_silent += min(now - self._polled_at, _MAX_POLL_GAP)
-            self._polled_at = now
-        if n_segments:
-            self._client_silent = 0.0
-            self._poll_pause = self._poll_seconds
-            # As many as have come may come next.
-            ends = 0 < self._n_files - len(self._history) <= len(self._history) - n_known
-            self._at_the_end_until = now + _AT_THE_END_SECONDS if ends else -math.inf
-        self._found_at_last_poll = n_segments > 0
-        if now < self._at_the_end_until:
-            self._next_poll = now + self._poll_pause / _AT_THE_END
-            return
-        self._next_poll = now + self._poll_pause
-        if not n_segments:
-            self._poll_pause = min(1.5 * self._poll_pause, self._poll_longest_seconds)
+            could = False
+        # As many as have come may come next.
+        ends = 0 < self._n_files - len(self._history) <= len(self._history) - n_known
+        self._polling.polled(now, n_segments, could=could, ends=ends)
 
     def _take(self, segment: Segment) -> None:
         self._history.add_client(segment)
         if segment.superseded:
             return
-        self._read_at[segment.header.seq] = self._clock.monotonic()
+        self._backlog.read(segment.header.seq, self._clock.monotonic())
         self._append_passed_over(segment)
         self._notice_index(segment)
         for record in segment.records:
             if type(record) is Transferred and self._is_mine(record.path):
                 upload = record.upload
                 if self._history.asked(record.path) == (upload.epoch, upload.n, record.ask):
-                    self._waiting.pop(record.path, None)
-                    self._waiting[record.path] = segment.header.seq
+                    self._backlog.add(record.path, segment.header.seq)
 
     def _notice_index(self, segment: Segment) -> None:
         """Note that the client has written its index, and of how many files: its first record says so."""
@@ -476,39 +388,23 @@ class Validator:
 
     def _feed(self) -> None:
         """Hand out what waits."""
-        free = self._width - len(self._judging)
-        # What is announced again while it is judged waits for that.
-        paths = (path for path in self._waiting if path not in self._judging)
-        for path in list(itertools.islice(paths, max(0, free))):
-            seq = self._waiting.pop(path)
+        for path, seq in self._backlog.take():
             entry = self._history.latest(path)
             assert entry is not None  # it was announced
             if entry.verdict in ("ok", "failure"):
                 self._repeat_verdict(path, entry)
-                continue
-            future = self._judges.submit(path, entry.upload)
-            self._judging[path] = _UnderWay(seq, entry.upload, future)
-            future.add_done_callback(partial(self._ended, path))
+            else:
+                self._backlog.judge(path, seq, entry.upload)
 
     def _harvest(self) -> None:
         """Say what came out of the judgements that have ended."""
-        abandoned: dict[str, int] = {}
-        was_idle = self._is_idle
-        while self._done:
-            path = self._done.popleft()
-            under_way = self._judging.pop(path)
-            try:
-                came_out = under_way.future.result()
-            except (Abandoned, CancelledError):
-                abandoned[path] = under_way.seq
-                continue
-            except Exception as error:  # noqa: BLE001 — one file must not end the judging of the others
-                came_out = Judgement("error", f"it could not be judged: {type(error).__name__}")
-            asked, upload = self._history.asked(path), under_way.upload
+        was_idle = not self._backlog
+        for path, upload, came_out in self._backlog.judged():
+            asked = self._history.asked(path)
             if asked is None or asked[:2] != (upload.epoch, upload.n):
                 continue  # a later upload has taken its place, and waits
             # It answers whatever has been asked about this upload by now.
-            self._waiting.pop(path, None)
+            self._backlog.withdraw(path)
             self._append_verdict(
                 Verdict(
                     self._now(),
@@ -522,16 +418,8 @@ class Validator:
                     came_out.code,
                 )
             )
-
-        if abandoned:
-            self._waiting = {**abandoned, **self._waiting}
-        if self._is_idle and not was_idle and self._found_at_last_poll:
-            self._next_poll = min(self._next_poll, self._clock.monotonic())  # there may be more by now
-
-    def _ended(self, path: str, _: object) -> None:
-        """Something has come out. In any thread."""
-        self._done.append(path)
-        self._wake.set()
+        if not self._backlog and not was_idle:
+            self._polling.bring_forward(self._clock.monotonic())
 
     def _repeat_verdict(self, path: str, entry: PathHistory) -> None:
         """Repeat the verdict that the log has: no upload is judged twice."""
@@ -562,20 +450,16 @@ class Validator:
 
     def _append_progress(self, now: float) -> None:
         """Tell how far all is judged; or at least that there is still somebody here."""
-        if self._is_idle or now - self._cursor_at >= _CURSOR_SECONDS:
+        if not self._backlog or now - self._cursor_at >= _CURSOR_SECONDS:
             self._advance_cursor()
             self._cursor_at = now
         if now - self._appended_at >= KEEPALIVE_SECONDS:
             self._append(Keepalive(self._now()))
 
     def _advance_cursor(self) -> None:
-        beyond = [under_way.seq for under_way in self._judging.values()]
-        beyond += itertools.islice(self._waiting.values(), 1)
-        cursor = min(beyond, default=self._reader.chain.next_seq) - 1
+        cursor = self._backlog.all_judged(self._reader.chain.next_seq)
         if cursor > self._cursor:
             self._cursor = cursor
-            for seq in [seq for seq in self._read_at if seq <= cursor]:
-                del self._read_at[seq]
             self._append(Cursor(self._now(), cursor))
 
     def _consider_leaving(self) -> None:
@@ -585,9 +469,9 @@ class Validator:
         elif self._seconds_left() <= self._leave_seconds:
             self._leave("time")
         elif client is not None and client.ended is not None:
-            if self._is_idle or (client.ended == "stop" and client.code == TOO_MANY_INVALID):
+            if not self._backlog or (client.ended == "stop" and client.code == TOO_MANY_INVALID):
                 self._leave("stop")
-        elif self._is_idle and self._client_silent > self._client_lease:
+        elif not self._backlog and self._polling.silence > self._client_lease:
             self._leave("error", "the client has been silent for longer than its lease")
 
     def _leave(self, outcome: Outcome, message: str = "") -> None:
@@ -626,41 +510,6 @@ class Validator:
 
     def _now(self) -> str:
         return timestamp(self._clock.written())
-
-
-@value
-class Tally:
-    """The files of a delivery, counted by state.
-
-    Attributes:
-        valid: files whose latest upload was judged good.
-        invalid: files whose latest upload was judged bad.
-        not_judged: files that were uploaded, and neither.
-        not_delivered: files that were not uploaded.
-        n_bytes_valid: bytes of the valid files.
-        invalid_first: paths of the first invalid files, and why.
-        client_ended: how the client's run has ended; None where it has not said.
-        client_reason: and why.
-        client_code: the same for programs, where there is one.
-    """
-
-    valid: int
-    invalid: int
-    not_judged: int
-    not_delivered: int
-    n_bytes_valid: int
-    invalid_first: tuple[tuple[str, str], ...]
-    client_ended: str | None
-    client_reason: str
-    client_code: str | None = None
-
-
-class _UnderWay(NamedTuple):
-    """An upload that is being judged, and the segment that announces it."""
-
-    seq: int
-    upload: Upload
-    future: Future[Judgement]
 
 
 class _Leaving(NamedTuple):

@@ -42,9 +42,10 @@ from upload_client.validator.expected import (
     read_expected,
 )
 from upload_client.validator.judging import AT_ONCE, Judging
-from upload_client.validator.pipeline import Outcome, Tally, Validator
+from upload_client.validator.pipeline import Outcome, Validator
 from upload_client.validator.readers import ReaderWorkers, Undecided
 from upload_client.validator.settings import ValidatorSettings
+from upload_client.validator.tally import Tally
 from upload_client.validator.telemetry import Telemetry
 
 _WIDTH = 8 * AT_ONCE
