@@ -9,13 +9,15 @@ writer and the reader of the logs have threads of their own, and are spoken to t
 from __future__ import annotations
 
 import contextlib
+import functools
 import operator
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Self, TypeVar
 
 from upload_client.aws.auth import Prompt
 from upload_client.control.identity import new_agent_id
@@ -55,6 +57,37 @@ if TYPE_CHECKING:
 
 __all__ = ["Outcome", "UploadClient"]
 
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+def _by_one(
+    method: Callable[Concatenate[UploadClient, _P], _T],
+) -> Callable[Concatenate[UploadClient, _P], _T]:
+    """Have one thread at a time in a client's methods, of the process that has connected.
+
+    A fork has neither the threads that refresh the lock and write the log, nor connections of its own.
+    """
+
+    @functools.wraps(method)
+    def alone(self: UploadClient, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        if self._is_in_a_fork:
+            raise InvalidState(
+                "this client has connected in another process, of which this one is a fork",
+                hint="Make a client in the process that uses it.",
+            )
+        if not self._at_work.acquire(blocking=False):
+            raise InvalidState(
+                "this client is at work in another thread",
+                hint="Call its methods from one thread; `stop` may be called from any.",
+            )
+        try:
+            return method(self, *args, **kwargs)
+        finally:
+            self._at_work.release()
+
+    return alone
+
 
 class UploadClient(DeliveryView):
     """One delivery, by one run. Construction checks its arguments and does no network I/O.
@@ -66,7 +99,8 @@ class UploadClient(DeliveryView):
     ```
 
     Step by step, the same is `connect`, `write_index`, `initiate_transfer`, a loop of `transfer_next_file`
-    and `update`, and `quit`. All methods are called from one thread.
+    and `update`, and `quit`. All methods are called from one thread, in the process that connects; several
+    clients, of other deliveries, may be at work beside it.
 
     Args:
         dataset: name of the data set: 1 to 63 letters, digits, ``.``, ``_``, ``-``.
@@ -192,6 +226,8 @@ class UploadClient(DeliveryView):
             )
         )
         self._running_in: int | None = None  # the thread that is in `run`
+        self._at_work = threading.RLock()  # held by the thread that is in one of its methods
+        self._connected_in: int | None = None  # the process
 
     @property
     def reader(self) -> LogReader:
@@ -200,6 +236,7 @@ class UploadClient(DeliveryView):
 
     # --- the way of a delivery ---
 
+    @_by_one
     def run(self, *, reporter: Reporter | Callable[[Event], object] | None = None) -> Outcome:
         """Deliver: everything from `connect` to `quit`.
 
@@ -244,6 +281,7 @@ class UploadClient(DeliveryView):
             raise error
         return outcome
 
+    @_by_one
     def plan(self) -> Plan:
         """Find out what a run would do now, and change nothing anywhere.
 
@@ -255,6 +293,7 @@ class UploadClient(DeliveryView):
         startup.check_open(self._run)
         return startup.survey(self._run, epoch=0).plan
 
+    @_by_one
     def connect(self) -> None:
         """Log in, read the settings, take the lock, fence and read the logs, and plan.
 
@@ -264,17 +303,20 @@ class UploadClient(DeliveryView):
         """
         if self.state is not ClientState.UNCONNECTED:
             raise InvalidState(f"a client connects once; this one is {self.state}")
+        self._connected_in = os.getpid()
         with self._ending_on_error():
             self._run.check_stop()
             self._run.notify(Phase("connecting"))
             startup.connect(self._run)
 
+    @_by_one
     def write_index(self) -> None:
         """Put the index, with the column ``will_transfer``, into the control bucket; tell the log."""
         connected = self._connected(ClientState.READY)
         with self._ending_on_error():
             startup.write_index(connected)
 
+    @_by_one
     def initiate_transfer(self) -> None:
         """Start the validation pipeline; files may be sent from here on.
 
@@ -290,6 +332,7 @@ class UploadClient(DeliveryView):
             if not startup.start_validation(connected):
                 self._finish(connected)
 
+    @_by_one
     def transfer_next_file(self) -> ClientFile | None:
         """Queue the next file.
 
@@ -311,6 +354,7 @@ class UploadClient(DeliveryView):
         loop.queue(connected, row)
         return connected.ledger.file(row)
 
+    @_by_one
     def update(self, timeout: float = 0.0) -> bool:
         """Look at everything once: what the workers did, what the validator says, whether the lock holds.
 
@@ -328,7 +372,10 @@ class UploadClient(DeliveryView):
 
     def crash(self, exception: BaseException) -> None:
         """End because of an error: log it to S3 if possible, tell the person, quit."""
-        if self.done:
+        if self.done or self._is_in_a_fork:
+            return
+        if self._running_in not in (None, threading.get_ident()):
+            self.stop()
             return
         if self._run.debug or not isinstance(exception, DeliveryError):  # else the outcome says the same
             self.cmessage(self.excformat(exception), "error")
@@ -347,12 +394,18 @@ class UploadClient(DeliveryView):
     def quit(self, _exception: BaseException | None = None) -> None:
         """End, finished or not: log it to S3 if possible, release the lock, dump the state.
 
-        A second call does nothing. While `run` is under way, in whatever thread, it is the same as `stop`.
+        A second call does nothing. While `run` is under way, in whatever thread, or another thread is in one
+        of its methods, it is the same as `stop`. In a fork of the process that has connected it does nothing.
         """
-        if self._running_in is not None:
+        if self._is_in_a_fork:
+            return
+        if self._running_in is not None or not self._at_work.acquire(blocking=False):
             self.stop()
             return
-        self._end(_exception, crashed=False)
+        try:
+            self._end(_exception, crashed=False)
+        finally:
+            self._at_work.release()
 
     def __enter__(self) -> Self:
         return self
@@ -425,6 +478,11 @@ class UploadClient(DeliveryView):
         return self._run.describe(exc)
 
     # --- the turns of the loop, and the ends ---
+
+    @property
+    def _is_in_a_fork(self) -> bool:
+        """Whether this process is a fork of the one that has connected."""
+        return self._connected_in not in (None, os.getpid())
 
     def _connected(self, *states: ClientState) -> ConnectedRun:
         """The connected run; with `states`, only in one of these."""

@@ -17,8 +17,9 @@ import pandas as pd
 import pytest
 from delivery.conftest import Delivery, make_data
 
-from upload_client import NothingToDoError, Outcome, UploadClient
+from upload_client import NothingToDoError, Outcome, UploadClient, errors
 from upload_client.core import records
+from upload_client.core.layout import Layout
 from upload_client.delivery import plan, startup
 from upload_client.events import Event, FileChanged, Message, Phase
 from upload_client.index import scan
@@ -146,6 +147,71 @@ def test_a_run_is_stopped_by_another_thread_in_any_phase(
     assert "stopped by the program" in str(outcome.error)
     with client_of(delivery, many) as again:
         assert again.run().exit_code == 0
+
+
+def test_a_client_that_is_at_work_in_one_thread_is_refused_to_another_and_goes_on(
+    delivery: Delivery, many: Path
+) -> None:
+    refused: list[str] = []
+
+    def from_elsewhere() -> None:
+        for call in (client.run, client.connect, client.update, client.transfer_next_file):
+            try:
+                call()
+            except errors.InvalidState as error:
+                refused.append(str(error))
+
+    def in_a_thread() -> None:
+        thread = threading.Thread(target=from_elsewhere)
+        thread.start()
+        thread.join(60)
+
+    client = client_of(delivery, many)
+    outcome = client.run(reporter=Reported(sent, in_a_thread))
+    assert refused == ["this client is at work in another thread"] * 4
+    assert outcome.exit_code == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks nothing")
+def test_a_fork_of_a_process_that_has_connected_ends_nothing_there(delivery: Delivery, many: Path) -> None:
+    def in_the_fork() -> int:
+        with client:
+            try:
+                client.update()
+            except errors.InvalidState as error:
+                return 0 if "is a fork" in str(error) else 2
+        return 3
+
+    with client_of(delivery, many) as client:
+        client.connect()
+        client.initiate_transfer()
+        if not (child := os.fork()):
+            os._exit(in_the_fork())
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        while client.transfer_next_file() is not None:
+            client.update()
+        while not client.update(timeout=1):
+            pass
+    assert client.outcome is not None
+    assert client.outcome.exit_code == 0
+
+
+def test_two_runs_of_one_name_try_the_store_with_objects_of_their_own(
+    delivery: Delivery, many: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[str] = []
+    real = startup.probe_store
+
+    def noted(bucket: Bucket, layout: Layout, name: str, **options) -> None:
+        tried.append(name)
+        real(bucket, layout, name, **options)
+
+    monkeypatch.setattr(startup, "probe_store", noted)
+    for _ in range(2):
+        with client_of(delivery, many, own_agent_id="nightly") as client:
+            assert client.run().exit_code == 0
+    assert len(set(tried)) == 2
+    assert "nightly" not in tried
 
 
 def test_a_run_that_is_stopped_lists_no_more_of_what_others_have_put_where_it_lands(

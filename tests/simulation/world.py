@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import itertools
 import os
 import random
 import shutil
@@ -735,6 +736,7 @@ class World:
             options |= {"multipart_threshold": _THRESHOLD, "part_size": _PART, "wire": BotoWire(destination)}
             return engine.TransferEngine(source, destination, **options)
 
+        attempts = itertools.count()
         secret = SimpleNamespace(token_hex=lambda n: f"{world.rng.getrandbits(8 * n):0{2 * n}x}")
         clients = SimpleNamespace(
             one_of_many=lambda: None,
@@ -789,6 +791,7 @@ class World:
                     (lock, "is_running", is_running),
                     (lock, "secrets", secret),
                     (fence, "new_agent_id", lambda: f"agent{world.current.pid}"),
+                    (startup, "new_agent_id", lambda: f"attempt{next(attempts)}"),
                     (parts, "MIB", 1),
                     (parts, "MIN_PART", _PART),
                     (probe, "secrets", secret),

@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 _NO_ETAG = "0" * 32
 
 
-def probe_store(bucket: Bucket, layout: Layout, agent_id: str, *, clock: Clock = SYSTEM) -> None:
+def probe_store(bucket: Bucket, layout: Layout, name: str, *, clock: Clock = SYSTEM) -> None:
     """Prove that `bucket` honours ``If-None-Match`` and ``If-Match`` on PutObject.
 
     A create passes, a second create is refused; a PUT on a wrong ETag is refused, one on the right ETag
@@ -34,14 +34,14 @@ def probe_store(bucket: Bucket, layout: Layout, agent_id: str, *, clock: Clock =
     Args:
         bucket: The control bucket, at the delivery's root.
         layout: Says where the object lies.
-        agent_id: Of this run.
+        name: Of this attempt, a new one in the form of an agent's.
         clock: Waits between attempts.
 
     Raises:
         StoreUnsafe: It does not honour them.
         StoreError: It could not be asked.
     """
-    prove_conditions(bucket, layout.probe(agent_id), clock=clock)
+    prove_conditions(bucket, layout.probe(name), clock=clock)
 
 
 def prove_conditions(bucket: Bucket, key: str, *, clock: Clock = SYSTEM) -> None:

@@ -238,9 +238,9 @@ class Layout:
         """Where the receiver sets a key aside that no run can have written, at some moment."""
         return f"aside/{at}/{key}"
 
-    def probe(self, agent_id: str) -> str:
-        """The key at which `agent_id` tries out whether the store keeps its promises."""
-        return f"probe/{check_name(agent_id, 'agent id')}"
+    def probe(self, name: str) -> str:
+        """The key of an attempt to find out whether the store keeps its promises; a name as an agent has."""
+        return f"probe/{check_name(name, 'agent id')}"
 
     @property
     def store_profile(self) -> str:

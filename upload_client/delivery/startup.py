@@ -217,13 +217,9 @@ def connect(run: Run) -> None:
     _log.info("agent %s begins %s; %s", order.agent_id, about, made_of)
     places, root = locate(run)
     check_open(run)
-    # Each attempt has an object of its own: what became of that of an earlier one is not known.
-    names = deque([order.agent_id])
-    run.patience(
-        lambda: probe_store(
-            places.control, places.layout, names.pop() if names else new_agent_id(), clock=run.waits
-        )
-    )
+    # Each attempt has an object of its own: what became of that of an earlier one is not known, nor whether
+    # somebody else has this run's name.
+    run.patience(lambda: probe_store(places.control, places.layout, new_agent_id(), clock=run.waits))
     copies = root.bucket is not None
     run.trials = aside(lambda: _profile_of_store(run, places, copies=copies), "try store")
     if etag_form.is_bare(places.control.client):
