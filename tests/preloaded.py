@@ -16,7 +16,7 @@ import botocore.loaders
 
 _MODULES = (
     "upload_client.client",
-    "upload_client.index.taking",
+    "upload_client.index.loading",
     "upload_client.cli.deliver",
     "boto3",
     "rich.live",

@@ -28,7 +28,7 @@ from upload_client.core import preflight as rules
 from upload_client.core.lease import LockBody
 from upload_client.core.preflight import CHECKS, Finding
 from upload_client.index import Choice, sources
-from upload_client.index.taking import take
+from upload_client.index.loading import take
 from upload_client.preflight import content, control, sequence
 from upload_client.sandbox import Sandbox
 from upload_client.settings import load_settings
@@ -114,7 +114,7 @@ def look(network, sandbox, data, tmp_path, session, monkeypatch) -> Look:
     ) -> Found:
         flags = {"auth": "aws", "endpoint_url": network.url, "max_rate": "1MB", "threads": 2, **flags}
         settings = load_settings(flags=flags, profile=to.profile, environ={})
-        order = preflight.Order(
+        request = preflight.CheckRequest(
             dataset=dataset,
             delivery_id=delivery_id or f"d{secrets.token_hex(4)}",
             transfer_type="staging",
@@ -131,7 +131,7 @@ def look(network, sandbox, data, tmp_path, session, monkeypatch) -> Look:
             output_dir=tmp_path,
             content=content,
         )
-        findings = list(preflight.preflight(order))
+        findings = list(preflight.preflight(request))
         names = [finding.check for finding in findings]
         assert len(names) == len(set(names))
         in_their_place = [check.name for check in CHECKS if check.place != "source" or "s3://" in str(source)]

@@ -20,16 +20,16 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Self, TypeVar
 
 from upload_client.aws.auth import Prompt
+from upload_client.control.delivery_buckets import usage_errors
 from upload_client.control.identity import new_agent_id
 from upload_client.control.log import LogReader
-from upload_client.control.places import usage_errors
-from upload_client.core.delivery import ClientState
+from upload_client.core.client_states import ClientState
 from upload_client.core.files import ClientFile, TransferType
 from upload_client.core.layout import Layout, check_name
 from upload_client.delivery import finish, loop, startup
 from upload_client.delivery.outcome import Outcome, cut_short
 from upload_client.delivery.plan import Plan
-from upload_client.delivery.run import LOOK_EVERY, ConnectedRun, Order, Run
+from upload_client.delivery.run import LOOK_EVERY, ConnectedRun, Run, RunArguments
 from upload_client.delivery.source import Source
 from upload_client.delivery.view import DeliveryView
 from upload_client.errors import (
@@ -49,7 +49,7 @@ from upload_client.s3.write_guard import checking
 from upload_client.settings import Settings, load_settings
 from upload_client.support.clock import SYSTEM, Clock
 from upload_client.support.in_use import files_in_use
-from upload_client.ui import Calling
+from upload_client.ui import CallbackReporter
 from upload_client.ui.plain import PlainReporter
 
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ class UploadClient(DeliveryView):
             symlinks=symlinks or settings.symlinks,
             in_use=files_in_use(),
         )
-        order = Order(
+        arguments = RunArguments(
             dataset=dataset,
             delivery_id=delivery_id,
             transfer_type=transfer_type,
@@ -214,7 +214,7 @@ class UploadClient(DeliveryView):
         )
         super().__init__(
             Run(
-                order,
+                arguments,
                 Source(source, file_index, choice),
                 settings,
                 session=session,
@@ -253,7 +253,7 @@ class UploadClient(DeliveryView):
                 ``exit_code`` says which.
         """
         if reporter is not None:
-            self._run.reporter = Calling(reporter) if callable(reporter) else reporter
+            self._run.reporter = CallbackReporter(reporter) if callable(reporter) else reporter
         self._running_in = threading.get_ident()
         self._run.in_one_go = True
         try:

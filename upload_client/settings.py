@@ -273,7 +273,7 @@ class Settings(BaseModel):
     """Requests under way at once; ``auto``: as many as bring more. Without it, of small files 64."""
     max_rate: Annotated[ByteSize, BeforeValidator(_per_second), Field(ge=1024)] | None = None
     """Bytes a second, over all connections together: ``50MB/s``, ``"8 MiB"``; None: no cap."""
-    engine: Literal["auto", "lean", "boto3"] = "auto"
+    engine: Literal["auto", "direct", "boto3"] = "auto"
     """Connections for the content of files: direct where possible (auto), only direct, or boto3's."""
     unsigned_payload: bool = False
     """Over plain HTTP, too, do not sign the content; its CRC32 is sent and checked all the same."""
@@ -344,7 +344,7 @@ def load_settings(
         origin |= {key: f"{layer.source}: {name}" for key, name in layer.names.items()}
     settings = Settings.model_validate(merged)
     _check_consent(layers, settings, consent)
-    _check_ways(settings, origin)
+    _check_encryption(settings, origin)
     return settings
 
 
@@ -379,8 +379,8 @@ def _check_consent(layers: Sequence[_Layer], settings: Settings, consent: Callab
         )
 
 
-def _check_ways(settings: Settings, origin: Mapping[str, str]) -> None:
-    """Let no password and no key pass unencrypted to another machine, unless the provider says so."""
+def _check_encryption(settings: Settings, origin: Mapping[str, str]) -> None:
+    """Refuse to send passwords and keys unencrypted to another machine, unless the provider allows it."""
     urls = {"endpoint_url": settings.endpoint_url or ""}
     urls |= {"oidc_issuer": settings.oidc_issuer or ""}
     urls |= {f"endpoints.{service}": url for service, url in settings.endpoints.items()}

@@ -220,7 +220,7 @@ def test_a_handler_that_fails_is_logged_and_the_other_one_is_not_called(errors, 
     runner = ActivityRunner(Failing(*errors), success_handler=success, failure_handler=failure)
     assert runner.run() == len(errors)
     assert (len(told.heard), len(other.heard)) == (1, 0)
-    assert "how it ended could not be told: RuntimeError: no mail today" in caplog.text
+    assert "its outcome could not be reported: RuntimeError: no mail today" in caplog.text
 
 
 @pytest.mark.parametrize("error", [Interrupted(), KeyboardInterrupt()])

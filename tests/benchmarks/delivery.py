@@ -51,7 +51,7 @@ def deliver(folder: str, url: str) -> None:
     import pandas as pd
 
     from upload_client import UploadClient
-    from upload_client.core.store_profile import Observation, Seen, StoreProfile
+    from upload_client.core.store_profile import Observation, StoreProfile, TrialResult
     from upload_client.core.times import timestamp
     from upload_client.s3 import clients
     from upload_client.settings import load_settings
@@ -84,7 +84,7 @@ def deliver(folder: str, url: str) -> None:
         output_dir=tempfile.gettempdir(),
     )
     # The sink keeps to nothing, and would be refused: a profile that says otherwise is there already.
-    profile = StoreProfile(url, "", timestamp(time.time()), dict.fromkeys(Observation, Seen.KEPT))
+    profile = StoreProfile(url, "", timestamp(time.time()), dict.fromkeys(Observation, TrialResult.KEPT))
     s3 = clients.s3_client(boto3.Session("a", "b", region_name="us-east-1"), settings)
     s3.put_object(Bucket="control", Key="bench/d1/probe/store", Body=profile.encode())
     print(client.run(), file=sys.stderr)

@@ -16,9 +16,9 @@ import time
 from collections.abc import Iterator
 from types import SimpleNamespace
 
-from upload_client.core.few import Few
 from upload_client.core.files import FileLedger
 from upload_client.core.history import DeliveryHistory
+from upload_client.core.notice_limit import Few
 from upload_client.core.record_encoding import encode
 from upload_client.core.records import Found, Verdict
 from upload_client.core.segments import LogChain, Segment, encode_segment

@@ -1,6 +1,6 @@
 """Upload a directory with our own data plane, and say how long it took. A fresh process for each measurement.
 
-python ours.py DIRECTORY ENDPOINT_URL [--threads N|auto] [--engine lean|boto3] [--unsigned] [--digest]
+python ours.py DIRECTORY ENDPOINT_URL [--threads N|auto] [--engine direct|boto3] [--unsigned] [--digest]
 """
 
 from __future__ import annotations

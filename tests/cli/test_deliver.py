@@ -33,8 +33,8 @@ class StandIn:
     made: list[StandIn] = []  # noqa: RUF012 # emptied by the fixture
     left_out = LeftOut()
     warnings: tuple[str, ...] = ()
-    places = None
-    _run = SimpleNamespace(settings=SimpleNamespace(standstill=3600.0), lock=None, places=None)
+    buckets = None
+    _run = SimpleNamespace(settings=SimpleNamespace(standstill=3600.0), lock=None, buckets=None)
 
     def __init__(self, **arguments):
         self.given = SimpleNamespace(**arguments)

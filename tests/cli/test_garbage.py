@@ -8,7 +8,7 @@ from textwrap import dedent
 
 PROGRAM = """
     import atexit, gc
-    from upload_client.cli import keep_what_is_there, look_for_garbage_seldom
+    from upload_client.cli import freeze_loaded_objects, collect_garbage_rarely
 
     class Ring:
         def __init__(self):
@@ -16,11 +16,11 @@ PROGRAM = """
         def __del__(self):
             print("taken apart")
 
-    keep_what_is_there()
+    freeze_loaded_objects()
     print(gc.get_freeze_count())  # of a process that is not the program's own nothing is kept
-    look_for_garbage_seldom()
-    look_for_garbage_seldom()
-    keep_what_is_there()
+    collect_garbage_rarely()
+    collect_garbage_rarely()
+    freeze_loaded_objects()
     print(gc.get_freeze_count() > 1000, gc.get_count()[0] < 1000)
     atexit.register(print, "called")
     Ring()

@@ -33,7 +33,7 @@ def sandbox() -> Iterator[Sandbox]:
         yield made
 
 
-@pytest.mark.parametrize("engine", ["lean", "boto3"])
+@pytest.mark.parametrize("engine", ["direct", "boto3"])
 @pytest.mark.parametrize("command", [(), ("check",)], ids=["deliver", "check"])
 def test_options_reach_both_buckets(sandbox, data, tmp_path, run, monkeypatch, engine, command):
     (data / "large.bin").write_bytes(bytes(6 * 1024**2))

@@ -11,7 +11,7 @@ from pages.example import embedded, spoil
 
 from upload_client.cli import deliver as delivering
 from upload_client.cli import report as command
-from upload_client.control.places import open_places
+from upload_client.control.delivery_buckets import open_buckets
 from upload_client.sandbox import Sandbox
 
 NAMES = ("--dataset", "toy", "--delivery-id")
@@ -30,7 +30,7 @@ def at_once(sandbox: Sandbox, monkeypatch) -> None:
     def log_in(dataset, delivery_id, **_options):
         session = boto3.Session("sandbox", "sandbox", region_name="us-east-1")
         names = {"dataset": dataset, "delivery_id": delivery_id, "transfer_type": "staging"}
-        return sandbox.settings, open_places(session, sandbox.settings, **names)
+        return sandbox.settings, open_buckets(session, sandbox.settings, **names)
 
     monkeypatch.setattr(command, "log_in", log_in)
 

@@ -16,7 +16,7 @@ from waiting import until
 
 from upload_client import UploadClient
 from upload_client.cli import status as command
-from upload_client.control.places import open_places
+from upload_client.control.delivery_buckets import open_buckets
 from upload_client.sandbox import Sandbox
 from upload_client.ui.plain import PlainReporter
 
@@ -66,14 +66,14 @@ def at_once(sandbox: Sandbox, monkeypatch):
 
     def log_in(dataset, delivery_id, **_options):
         session = boto3.Session("sandbox", "sandbox", region_name="us-east-1")
-        places = open_places(
+        buckets = open_buckets(
             session,
             sandbox.settings.model_copy(update=elsewhere),
             dataset=dataset,
             delivery_id=delivery_id,
             transfer_type="staging",
         )
-        return sandbox.settings, places
+        return sandbox.settings, buckets
 
     elsewhere = {}
     monkeypatch.setattr(command, "log_in", log_in)

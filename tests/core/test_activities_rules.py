@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from upload_client.core import parts
 from upload_client.core.object_metadata import MAX_METADATA, check_bucket, check_key, object_metadata
-from upload_client.core.placing import BLOCK, check_filename, folders, kept_blocks, temporary_name
+from upload_client.core.partial_files import BLOCK, check_filename, folders, kept_blocks, temporary_name
 from upload_client.core.sources import kind_of, looks_like_path, shown_url
 from upload_client.core.templates import check_template, fill
 

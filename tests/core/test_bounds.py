@@ -8,9 +8,9 @@ from core.test_history import AS_ANNOUNCED, CRC, ETAG, LATER, T, client, said, s
 from upload_client.core import columns, history_rows
 from upload_client.core import history as module
 from upload_client.core.columns import TextColumn
-from upload_client.core.few import MAX_NAMED, Few
 from upload_client.core.files import FileLedger
 from upload_client.core.history import DeliveryHistory
+from upload_client.core.notice_limit import MAX_NAMED, NoticeLimit
 from upload_client.core.records import Crash, Failed, Init, Stop, ValidatorInit, Verdict
 from upload_client.core.uploads import Upload
 from upload_client.core.verdicts import CONTRADICTORY, apply
@@ -147,7 +147,7 @@ def test_a_validator_that_contradicts_itself_in_turns_is_told_of_once():
 
 
 def test_the_first_few_of_a_kind_are_named_and_the_rest_are_counted():
-    few = Few()
+    few = NoticeLimit()
     assert [few.admits("a") for _ in range(600_000)].count(True) == MAX_NAMED
     assert few.admits("b")
     assert list(few.rest()) == [("a", 600_000 - MAX_NAMED)]

@@ -8,18 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upload_client.core.delivery import (
+from upload_client.core.client_states import (
     CLIENT_TRANSITIONS,
     ClientState,
     IllegalMove,
-    Standstill,
-    Stuck,
-    ValidatorWatch,
-    Watch,
     next_client_state,
     too_many_invalid,
-    why_still,
-    why_stuck,
 )
 from upload_client.core.exits import ExitCode, exit_code
 from upload_client.core.records import (
@@ -34,7 +28,9 @@ from upload_client.core.records import (
     Verdict,
 )
 from upload_client.core.segments import Records, Segment
+from upload_client.core.standstill import Standstill, Stuck, why_still, why_stuck
 from upload_client.core.states import STATES
+from upload_client.core.validator_watch import ValidatorWatch, Watch
 
 T = "2026-01-02T03:04:05.678Z"
 MINE = 7

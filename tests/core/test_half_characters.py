@@ -27,9 +27,9 @@ from upload_client.core.attestation import (
     encode_statement,
 )
 from upload_client.core.closing import Closed
-from upload_client.core.foreign import xml_text
 from upload_client.core.hand_over import HandOver
 from upload_client.core.lease import LockBody
+from upload_client.core.redaction import xml_text
 from upload_client.core.store_profile import StoreProfile
 from upload_client.core.text import for_csv_cell, for_log, for_terminal, is_whole
 

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upload_client.core.foreign import HIDDEN
 from upload_client.core.invocations import (
     DEFAULT_FUNCTIONS,
     MAX_ANSWER,
@@ -22,6 +21,7 @@ from upload_client.core.invocations import (
     unanswerable,
     without_secret_fields,
 )
+from upload_client.core.redaction import HIDDEN
 
 
 @pytest.mark.parametrize("text", [None, "", "  "])

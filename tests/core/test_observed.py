@@ -203,22 +203,22 @@ def test_what_lies_in_the_bucket_afterwards_is_held_against_what_was_judged():
     rows = index(*((name, "9", True) for name in ("a", "b", "c", "d", "never sent")))
     there = [("", 0, ""), ("a", 9, ETAG), ("b", 9, "cd" * 16), ("c", 8, ETAG)]
     more = [("excluded since then", 9, ETAG), ("z", 1, ETAG)]
-    seen = observed.landing_seen(history, rows, iter([*there, *more]))
+    seen = observed.observe_landing(history, rows, iter([*there, *more]))
     assert seen.named == {"added": ("excluded since then", "z"), "replaced": ("b", "c"), "gone": ("d",)}
     assert (seen.added, seen.replaced, seen.gone, seen.as_judged) == (2, 2, 1, False)
 
 
 def test_where_there_is_no_index_every_announced_file_is_one_of_the_delivery():
-    assert observed.landing_seen(delivered("a", "b"), None, [("a", 9, ETAG), ("b", 9, ETAG)]).as_judged
-    assert observed.landing_seen(delivered("a", "b"), None, [("a", 9, ETAG)]).named["gone"] == ("b",)
+    assert observed.observe_landing(delivered("a", "b"), None, [("a", 9, ETAG), ("b", 9, ETAG)]).as_judged
+    assert observed.observe_landing(delivered("a", "b"), None, [("a", 9, ETAG)]).named["gone"] == ("b",)
     damaged = DeliveryHistory({"known": 0})
     damaged.add_client(client(1, sent("a", "1-0")))
-    assert observed.landing_seen(damaged, None, [("known", 9, ETAG), ("a", 9, ETAG)]).replaced == 1
+    assert observed.observe_landing(damaged, None, [("known", 9, ETAG), ("a", 9, ETAG)]).replaced == 1
 
 
 def test_of_very_many_objects_the_first_ten_are_named():
     listed = ((f"{n:07}", 1, ETAG) for n in range(100_000))
-    seen = observed.landing_seen(delivered("a"), None, listed)
+    seen = observed.observe_landing(delivered("a"), None, listed)
     assert (seen.added, len(seen.named["added"]), seen.named["gone"]) == (100_000, 10, ("a",))
 
 

@@ -10,7 +10,17 @@ import pytest
 from upload_client.core.files import FileLedger
 from upload_client.core.history import DeliveryHistory, PathHistory
 from upload_client.core.records import Found, SegmentHeader, Transferred, Verdict
-from upload_client.core.resume import GONE, Landed, Local, Need, Reason, Start, decide, place, place_valid
+from upload_client.core.resume import (
+    GONE,
+    LandingObject,
+    Local,
+    Need,
+    Reason,
+    Start,
+    decide,
+    place,
+    place_valid,
+)
 from upload_client.core.segments import Records, Segment
 from upload_client.core.uploads import Upload
 
@@ -40,9 +50,9 @@ VERDICTS = [None, "ok", "failure", "error"]
         (None, None, None, Reason.OBJECT_MISSING),
         ((8, ETAG), None, None, Reason.OBJECT_REPLACED),
         ((9, "cd" * 16), GONE, None, Reason.OBJECT_REPLACED),
-        ((10, "cd" * 16), Landed(10, "cd" * 16, None), None, Reason.OBJECT_REPLACED),
-        ((9, "cd" * 16), Landed(9, "cd" * 16, OTHER_CRC), CRC, Reason.OBJECT_REPLACED),
-        ((10, "cd" * 16), Landed(10, "cd" * 16, OTHER_CRC), "", Reason.OBJECT_REPLACED),
+        ((10, "cd" * 16), LandingObject(10, "cd" * 16, None), None, Reason.OBJECT_REPLACED),
+        ((9, "cd" * 16), LandingObject(9, "cd" * 16, OTHER_CRC), CRC, Reason.OBJECT_REPLACED),
+        ((10, "cd" * 16), LandingObject(10, "cd" * 16, OTHER_CRC), "", Reason.OBJECT_REPLACED),
     ],
 )
 def test_an_upload_whose_object_is_missing_or_another_is_sent_again(
@@ -57,7 +67,7 @@ def test_an_upload_whose_object_is_missing_or_another_is_sent_again(
 def test_a_changed_file_that_had_landed_before_it_could_be_announced_is_done(verdict, local, checksum):
     listed = (local.size, "cd" * 16)
     assert decide(past(verdict), listed, local, checksum=checksum) is Need.HEAD
-    head = Landed(*listed, OTHER_CRC, "v")
+    head = LandingObject(*listed, OTHER_CRC, "v")
     assert decide(past(verdict), listed, local, checksum=checksum, head=head) is Need.LOCAL_CRC32
     start = decide(past(verdict), listed, local, checksum=checksum, head=head, local_crc32=OTHER_CRC)
     assert start == Start("done", Reason.FOUND)
@@ -144,7 +154,7 @@ def test_what_is_not_judged_and_has_changed_is_sent_again(verdict, local, crc32)
 
 @pytest.mark.parametrize("checksum", [None, CRC])
 def test_an_object_unknown_to_the_log_with_the_content_of_the_file_is_done(checksum):
-    head = Landed(9, "other-etag", CRC, "v")
+    head = LandingObject(9, "other-etag", CRC, "v")
     start = decide(None, (9, "other-etag"), SAME, checksum=checksum, head=head, local_crc32=CRC)
     assert start == Start("done", Reason.FOUND)
 
@@ -154,12 +164,12 @@ def test_an_object_unknown_to_the_log_with_the_content_of_the_file_is_done(check
     [
         ((8, ETAG), None, None, None),
         (THERE, GONE, None, None),
-        (THERE, Landed(8, ETAG, CRC), None, None),
-        (THERE, Landed(9, ETAG, None), None, None),
-        (THERE, Landed(9, ETAG, CRC), None, OTHER_CRC),
-        (THERE, Landed(9, ETAG, CRC), OTHER_CRC, None),
-        (THERE, Landed(9, ETAG, CRC), OTHER_CRC, CRC),
-        (THERE, Landed(9, ETAG, CRC), "", None),
+        (THERE, LandingObject(8, ETAG, CRC), None, None),
+        (THERE, LandingObject(9, ETAG, None), None, None),
+        (THERE, LandingObject(9, ETAG, CRC), None, OTHER_CRC),
+        (THERE, LandingObject(9, ETAG, CRC), OTHER_CRC, None),
+        (THERE, LandingObject(9, ETAG, CRC), OTHER_CRC, CRC),
+        (THERE, LandingObject(9, ETAG, CRC), "", None),
     ],
 )
 def test_an_object_unknown_to_the_log_with_other_content_is_written_over(listed, head, crc32, checksum):
@@ -187,7 +197,7 @@ def test_a_file_is_read_where_only_its_content_can_tell(verdict, local):
 
 def test_an_object_unknown_to_the_log_costs_a_head_and_then_a_read():
     assert decide(None, THERE, SAME) is Need.HEAD
-    assert decide(None, THERE, SAME, head=Landed(9, ETAG, CRC)) is Need.LOCAL_CRC32
+    assert decide(None, THERE, SAME, head=LandingObject(9, ETAG, CRC)) is Need.LOCAL_CRC32
 
 
 def test_a_source_object_with_the_etag_it_was_copied_from_is_unchanged():
@@ -204,7 +214,7 @@ def test_every_case_is_decided_once_all_is_known():
         [None, CRC, OTHER_CRC],
         [False, True],
         [CRC, OTHER_CRC, ""],
-        [GONE, Landed(9, ETAG, CRC), Landed(9, ETAG, None)],
+        [GONE, LandingObject(9, ETAG, CRC), LandingObject(9, ETAG, None)],
     ):
         start = decide(
             None if verdict == "no upload" else past(verdict),
@@ -277,7 +287,7 @@ def test_a_file_that_is_not_judged_is_to_be_announced_once_more(files):
 
 
 def test_an_object_found_in_place_is_a_new_upload(files):
-    found = Landed(9, ETAG, CRC, "v").as_upload(5, 0, Local(9, 1000, "s", "w"))
+    found = LandingObject(9, ETAG, CRC, "v").as_upload(5, 0, Local(9, 1000, "s", "w"))
     place(files, 0, Start("done", Reason.FOUND), None, found=found)
     assert files.upload(0) == Upload(5, 0, 9, CRC, ETAG, "v", 1000, "s", "w")
     assert files.asks[0] == 0
@@ -285,7 +295,7 @@ def test_an_object_found_in_place_is_a_new_upload(files):
 
 def test_an_object_without_a_checksum_is_never_taken_for_the_file():
     with pytest.raises(ValueError, match="CRC32"):
-        Landed(9, ETAG, None).as_upload(5, 0, SAME)
+        LandingObject(9, ETAG, None).as_upload(5, 0, SAME)
 
 
 # --- the short way of a file that is valid and has not changed ---

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from upload_client.core.serving import (
     in_short,
-    list_again_after,
-    look_again_after,
+    list_poll_interval,
+    lock_poll_interval,
     outcome_mail,
     receipt_again,
     receipt_again_after,
@@ -25,7 +25,7 @@ from upload_client.core.serving import (
     ("quiet", "every", "after"), [(0, 2, 2), (599, 2, 2), (600, 2, 45), (1e6, 2, 45), (1e6, 60, 60)]
 )
 def test_where_nothing_has_been_new_for_long_it_is_looked_seldom(quiet, every, after):
-    assert look_again_after(quiet, every) == after
+    assert lock_poll_interval(quiet, every) == after
 
 
 @pytest.mark.parametrize(
@@ -33,11 +33,11 @@ def test_where_nothing_has_been_new_for_long_it_is_looked_seldom(quiet, every, a
     [(0, 2, 900, 2), (1e6, 2, 1, 2), (1e6, 2, 4, 2), (1e6, 2, 40, 20), (1e6, 2, 900, 45), (1e6, 60, 900, 60)],
 )
 def test_quiet_data_sets_take_turns_and_each_has_its_turn_in_time(quiet, every, n, after):
-    assert list_again_after(quiet, every, n) == after
+    assert list_poll_interval(quiet, every, n) == after
 
 
 def test_a_client_that_comes_after_long_is_seen_before_its_patience_ends():
-    assert look_again_after(1e9, 2) < 120
+    assert lock_poll_interval(1e9, 2) < 120
 
 
 def test_an_outcome_is_told_again_ever_later_but_not_too_late():

@@ -11,18 +11,18 @@ from hypothesis import strategies as st
 
 from upload_client.core.closing import Closed
 from upload_client.core.delivery_status import (
+    DeliveryPhase,
     DeliveryStatus,
     Evidence,
-    LockSeen,
-    Phase,
-    ReceiptSeen,
+    ObservedLock,
+    ObservedReceipt,
     as_json,
     as_moment,
 )
 from upload_client.core.hand_over import HandOver
 from upload_client.core.history import DeliveryHistory
 from upload_client.core.lease import LockBody
-from upload_client.core.observed import FileState, LandingSeen, parse_index
+from upload_client.core.observed import FileState, ObservedLanding, parse_index
 from upload_client.core.records import (
     Crash,
     Failed,
@@ -70,7 +70,7 @@ def verdict(path: str, upload: str, seconds: float, status="ok", message="") -> 
     return Verdict(at(seconds), path, upload, 0, status, message, FOUND)
 
 
-def lock(state="held", *, epoch=1, written=0.0, date=10.0, said=None, **more) -> LockSeen:
+def lock(state="held", *, epoch=1, written=0.0, date=10.0, said=None, **more) -> ObservedLock:
     """A lock written and looked at so many seconds after the beginning, by the store's clock."""
     body = LockBody(
         agent_id=f"client{epoch}",
@@ -88,7 +88,7 @@ def lock(state="held", *, epoch=1, written=0.0, date=10.0, said=None, **more) ->
         refreshed_at=at(written if said is None else said),
         **more,
     )
-    return LockSeen(body, BEGAN + written, BEGAN + date)
+    return ObservedLock(body, BEGAN + written, BEGAN + date)
 
 
 def index(*paths: str, will: str = "true", size: str = "100"):
@@ -112,12 +112,12 @@ def history() -> DeliveryHistory:
     return made
 
 
-RECEIPT = ReceiptSeen("staging/receipt/00000001.json", 1, BEGAN + 9)
+RECEIPT = ObservedReceipt("staging/receipt/00000001.json", 1, BEGAN + 9)
 
 
 def test_a_delivery_of_which_nothing_is_there_says_so():
     found = status(DeliveryHistory())
-    assert (found.phase, codes(found)) == (Phase.MISSING, ["missing"])
+    assert (found.phase, codes(found)) == (DeliveryPhase.MISSING, ["missing"])
     assert "there is no delivery toy/d1" in found.headline
 
 
@@ -140,7 +140,7 @@ def test_of_a_closed_delivery_whose_run_broke_off_nobody_is_told_to_run_it_again
 )
 def test_a_delivery_that_was_only_looked_at_has_not_begun(trace):
     found = status(DeliveryHistory(), **trace)
-    assert (found.phase, codes(found)) == (Phase.NOT_BEGUN, [])
+    assert (found.phase, codes(found)) == (DeliveryPhase.NOT_BEGUN, [])
     assert "not begun" in found.headline
 
 
@@ -152,17 +152,17 @@ def test_a_delivery_that_was_handed_over_says_where_to(history):
         *("b" * 64, at(9), "agent"),
     )
     found = status(history, lock("released"), index=index("a"), receipt=RECEIPT, hand_over=record)
-    assert found.phase is Phase.COMPLETE
+    assert found.phase is DeliveryPhase.COMPLETE
     assert found.headline.endswith("and the receipt is written; handed over to s3://archive/toy/")
     assert as_json(found)["hand_over"] == record.as_json()
 
 
 def test_a_run_without_a_plan_is_preparing(history):
-    assert status(DeliveryHistory(), lock()).phase is Phase.PREPARING
-    assert status(history, lock(epoch=2)).phase is Phase.PREPARING
+    assert status(DeliveryHistory(), lock()).phase is DeliveryPhase.PREPARING
+    assert status(history, lock(epoch=2)).phase is DeliveryPhase.PREPARING
     history.add_client(client(2))
     found = status(history, lock(epoch=2))
-    assert (found.phase, codes(found)) == (Phase.PREPARING, [])
+    assert (found.phase, codes(found)) == (DeliveryPhase.PREPARING, [])
     assert "preparing" in found.headline
     assert found.rate is None
 
@@ -172,27 +172,27 @@ def test_a_run_goes_through_its_phases(history):
     history.add_client(client(1, sent("a", "1-0", 4)))
     found = status(history, lock(), index=rows)
     assert (found.phase, found.files) == (
-        Phase.TRANSFERRING,
+        DeliveryPhase.TRANSFERRING,
         {"ready": 1, "failed": 0, "done": 1, "valid": 0, "invalid": 0, "total": 2},
     )
     assert found.n_bytes["total"] == 200
     assert "are being sent" in found.headline
     history.add_client(client(1, sent("b", "1-1", 6)))
     history.add_validator(validator(1, verdict("a", "1-0", 7)))
-    assert status(history, lock(), index=rows).phase is Phase.WAITING
+    assert status(history, lock(), index=rows).phase is DeliveryPhase.WAITING
     assert "1 without a verdict" in status(history, lock(), index=rows).headline
     history.add_validator(validator(1, verdict("b", "1-1", 8)))
-    assert status(history, lock(), index=rows).phase is Phase.FINISHING
+    assert status(history, lock(), index=rows).phase is DeliveryPhase.FINISHING
     assert "last checks" in status(history, lock(), index=rows).headline
     history.add_client(client(1, Stop(at(9), "complete")))
     assert not status(history, lock(), index=rows).phase.live
     done = status(history, lock("released", written=9), index=rows, receipt=RECEIPT)
-    assert (done.phase, codes(done), done.rate, done.eta_seconds) == (Phase.COMPLETE, [], None, None)
+    assert (done.phase, codes(done), done.rate, done.eta_seconds) == (DeliveryPhase.COMPLETE, [], None, None)
     assert done.headline.startswith("complete: 2 of 2 files valid")
     assert done.run is not None
     assert (done.run.ended, done.run.reason) == ("stop", "complete")
     without = status(history, lock("released", written=9), index=rows)
-    assert (without.phase, codes(without)) == (Phase.ENDED, ["no_receipt"])
+    assert (without.phase, codes(without)) == (DeliveryPhase.ENDED, ["no_receipt"])
 
 
 def test_a_run_that_found_nothing_to_do_leaves_it_complete(history):
@@ -200,7 +200,7 @@ def test_a_run_that_found_nothing_to_do_leaves_it_complete(history):
     history.add_validator(validator(1, verdict("a", "1-0", 4)))
     history.add_client(client(2, Stop(at(9), "nothing to do: all files are delivered and valid")))
     found = status(history, lock("released", epoch=2), index=index("a"), receipt=RECEIPT)
-    assert (found.phase, codes(found)) == (Phase.COMPLETE, [])
+    assert (found.phase, codes(found)) == (DeliveryPhase.COMPLETE, [])
 
 
 def test_what_was_done_to_the_bucket_after_the_verdicts_is_told(history):
@@ -208,9 +208,9 @@ def test_what_was_done_to_the_bucket_after_the_verdicts_is_told(history):
     history.add_validator(validator(1, verdict("a", "1-0", 4)))
     complete = status(history, lock("released"), index=index("a"), receipt=RECEIPT)
     none = {"added": (), "replaced": (), "gone": ()}
-    as_judged = with_landing(complete, LandingSeen(0, 0, 0, none))
+    as_judged = with_landing(complete, ObservedLanding(0, 0, 0, none))
     assert (codes(as_judged), as_judged.headline) == ([], complete.headline)
-    harmed = LandingSeen(12, 1, 1, {"added": ("x\x1b", "y"), "replaced": ("a",), "gone": ("b",)})
+    harmed = ObservedLanding(12, 1, 1, {"added": ("x\x1b", "y"), "replaced": ("a",), "gone": ("b",)})
     told = with_landing(complete, harmed)
     assert codes(told) == ["objects_gone", "objects_replaced", "objects_added"]
     assert told.headline.startswith(f"{complete.headline}; 1 no longer in the bucket; 1 replaced")
@@ -227,7 +227,7 @@ def test_how_a_run_ended_is_told_with_what_to_do(history):
     history.add_client(client(1, Failed(at(5), "d", "permission denied", 0), Stop(at(8), "interrupted")))
     history.add_validator(validator(1, verdict("a", "1-0", 7), verdict("b", "1-1", 7, "failure", "torn")))
     found = status(history, lock("released"), index=rows)
-    assert found.phase is Phase.ENDED
+    assert found.phase is DeliveryPhase.ENDED
     assert found.headline == "ended: 1 of 4 files valid; 1 invalid; 1 not judged; 1 not transferred"
     assert codes(found) == ["invalid_files", "failed_files", "stopped", "not_judged"]
     assert all(problem.todo for problem in found.problems)
@@ -271,16 +271,16 @@ def test_more_than_one_reason_is_said_to_be(history):
 def test_a_crash_is_told(history):
     history.add_client(client(1, Crash(at(5), "the disk is gone")))
     found = status(history, lock("released"), index=index("a"))
-    assert (found.phase, codes(found)) == (Phase.CRASHED, ["crashed"])
+    assert (found.phase, codes(found)) == (DeliveryPhase.CRASHED, ["crashed"])
     assert "the disk is gone" in found.problems[0].what
     assert found.headline == "ended by an error: 0 of 1 file valid; 1 not sent"
 
 
 def test_a_run_that_was_killed_has_broken_off_when_its_lease_is_over(history):
     rows = index("a")
-    assert status(history, lock(date=302), 302, index=rows).phase is Phase.TRANSFERRING
+    assert status(history, lock(date=302), 302, index=rows).phase is DeliveryPhase.TRANSFERRING
     found = status(history, lock(date=303), 303, index=rows)
-    assert (found.phase, codes(found)) == (Phase.BROKEN_OFF, ["broken_off"])
+    assert (found.phase, codes(found)) == (DeliveryPhase.BROKEN_OFF, ["broken_off"])
     assert found.headline.startswith("broken off: 0 of 1")
     assert found.lock is not None
     assert (found.lock.state, found.lock.until, found.lock.seconds_left) == ("expired", None, None)
@@ -301,13 +301,13 @@ def test_a_lock_that_says_that_it_is_of_the_other_transfer_type_is_believed_befo
     found = status(history, lock(epoch=2, transfer_type="sample"), index=index("a"))
     assert found.lock is not None
     assert (found.lock.for_other_type, found.lock.transfer_type) == (True, "sample")
-    assert found.phase is Phase.ENDED
+    assert found.phase is DeliveryPhase.ENDED
     assert codes(found) == ["other_type_at_work"]
     assert "is sending the sample, which shares a lock with the whole delivery" in found.problems[0].what
     found = status(history, lock(epoch=2, transfer_type="staging"), index=index("a"), other_epoch=2)
     assert found.lock is not None
     assert not found.lock.for_other_type
-    assert found.phase is Phase.PREPARING
+    assert found.phase is DeliveryPhase.PREPARING
 
 
 def test_a_lock_of_the_other_transfer_type_says_nothing_of_this_one(history):
@@ -315,23 +315,23 @@ def test_a_lock_of_the_other_transfer_type_says_nothing_of_this_one(history):
     found = status(history, lock(epoch=2), index=index("a"), other_epoch=2)
     assert found.lock is not None
     assert found.lock.for_other_type
-    assert found.phase is Phase.ENDED
+    assert found.phase is DeliveryPhase.ENDED
     assert codes(found) == ["other_type_at_work"]
     assert codes(status(history, lock("released", epoch=2), index=index("a"), other_epoch=2)) == []
 
 
 def test_a_lock_that_cannot_be_read_is_said_to_be(history):
-    found = status(history, LockSeen(None, BEGAN, BEGAN + 9), index=index("a"))
+    found = status(history, ObservedLock(None, BEGAN, BEGAN + 9), index=index("a"))
     assert found.lock is not None
     assert (found.lock.state, found.lock.agent_id) == ("unreadable", None)
     assert codes(found) == ["lock_unreadable", "broken_off"]
-    assert LockSeen(None, 0, 9).skew is None
+    assert ObservedLock(None, 0, 9).skew is None
     assert as_json(found)["lock"]["refreshed_at"] == at(0)
 
 
 def test_a_broken_log_says_nothing_but_that():
     found = status(None, lock(), log_broken="the log is broken at x: a gap")
-    assert (found.phase, codes(found)) == (Phase.LOG_BROKEN, ["log_broken"])
+    assert (found.phase, codes(found)) == (DeliveryPhase.LOG_BROKEN, ["log_broken"])
     assert found.headline.endswith("Somebody holds the lock.")
     assert (found.files["total"], found.run, found.validator) == (0, None, None)
     assert not status(None, None, log_broken="x").headline.endswith("lock.")
@@ -360,7 +360,7 @@ def test_where_nothing_came_lately_the_rate_is_that_of_the_whole_run(history):
 
 def test_a_run_of_which_nothing_came_has_no_rate(history):
     found = status(history, lock(), index=index("a"))
-    assert (found.phase, found.rate, found.eta_seconds) == (Phase.TRANSFERRING, None, None)
+    assert (found.phase, found.rate, found.eta_seconds) == (DeliveryPhase.TRANSFERRING, None, None)
 
 
 @pytest.mark.parametrize("hours", [-2, -1, 1, 2])

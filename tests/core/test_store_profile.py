@@ -12,23 +12,23 @@ from upload_client.core.store_profile import (
     MAX_BODY,
     TRUSTED_SECONDS,
     Observation,
-    Seen,
     StoreProfile,
+    TrialResult,
     Use,
 )
 
 O = Observation  # noqa: E741
-SOUND = {one: Seen.KEPT for one in O if one not in (O.MD5_PUT, O.PINNED_GET)}
+SOUND = {one: TrialResult.KEPT for one in O if one not in (O.MD5_PUT, O.PINNED_GET)}
 PROFILES = st.builds(
     StoreProfile,
     endpoint=st.just("http://store"),
     server=st.sampled_from(["", "SeaweedFS 4.48"]),
     probed_at=st.just("2026-11-29T05:00:00.000Z"),
-    observed=st.dictionaries(st.sampled_from(list(O)), st.sampled_from(list(Seen))),
+    observed=st.dictionaries(st.sampled_from(list(O)), st.sampled_from(list(TrialResult))),
 )
 
 
-def profile(**broken: Seen) -> StoreProfile:
+def profile(**broken: TrialResult) -> StoreProfile:
     """A sound store but for what is named."""
     observed = SOUND | {O[name]: seen for name, seen in broken.items()}
     return StoreProfile("http://store", "Store 1", "2026-11-29T05:00:00.000Z", observed)
@@ -48,7 +48,7 @@ def test_a_sound_store_is_proven_and_nothing_is_made_up_for():
 
 @pytest.mark.parametrize("name", ["CREATE_ONLY", "REPLACE_ONLY", "CLOCK", "LANDING_REPLACE_ONLY"])
 def test_what_two_owners_could_come_of_is_refused_and_cannot_be_accepted(name):
-    (reason,) = profile(**{name: Seen.BROKEN}).refused(accept_unverified=True)
+    (reason,) = profile(**{name: TrialResult.BROKEN}).refused(accept_unverified=True)
     assert reason
 
 
@@ -65,7 +65,7 @@ def test_what_two_owners_could_come_of_is_refused_and_cannot_be_accepted(name):
     ],
 )
 def test_where_parts_are_not_confirmed_or_fenced_files_go_in_one_request(name):
-    found = profile(**{name: Seen.BROKEN})
+    found = profile(**{name: TrialResult.BROKEN})
     assert "one request each" in found.no_parts
     assert found.refused() == ()
     assert use(found, O[name]) is Use.MADE_UP_FOR
@@ -76,7 +76,7 @@ def test_where_parts_are_not_confirmed_or_fenced_files_go_in_one_request(name):
     "name", ["QUOTED_ETAG", "CRC32_WHOLE", "COMPLETE_ETAG", "LIST_ORDER", "LIST_START_AFTER"]
 )
 def test_what_the_client_makes_up_for_refuses_nobody(name):
-    found = profile(**{name: Seen.BROKEN})
+    found = profile(**{name: TrialResult.BROKEN})
     assert use(found, O[name]) is Use.MADE_UP_FOR
     assert found.refused(copies=True) == ()
     assert found.no_parts == ""
@@ -85,14 +85,14 @@ def test_what_the_client_makes_up_for_refuses_nobody(name):
 
 @pytest.mark.parametrize("name", ["COPY_SOURCE", "COPY_CREATE_ONLY", "COPY_REPLACE_ONLY"])
 def test_copies_that_are_not_fenced_are_refused_where_files_are_copied(name):
-    found = profile(**{name: Seen.BROKEN})
+    found = profile(**{name: TrialResult.BROKEN})
     assert found.refused() == ()
     assert "not copied" in next(one.reason for one in found.judge() if one.observation is O[name])
     assert len(found.refused(copies=True)) == 1
 
 
 def test_where_the_crc32_is_not_verified_the_md5_goes_along():
-    found = profile(CRC32_PUT=Seen.BROKEN, MD5_PUT=Seen.KEPT)
+    found = profile(CRC32_PUT=TrialResult.BROKEN, MD5_PUT=TrialResult.KEPT)
     assert found.verification == "md5"
     assert use(found, O.CRC32_PUT) is Use.MADE_UP_FOR
     assert use(found, O.MD5_PUT) is Use.PROVEN
@@ -101,7 +101,7 @@ def test_where_the_crc32_is_not_verified_the_md5_goes_along():
 
 
 def test_where_neither_is_verified_the_store_is_refused_unless_that_is_accepted():
-    found = profile(CRC32_PUT=Seen.BROKEN, MD5_PUT=Seen.BROKEN, PINNED_GET=Seen.BROKEN)
+    found = profile(CRC32_PUT=TrialResult.BROKEN, MD5_PUT=TrialResult.BROKEN, PINNED_GET=TrialResult.BROKEN)
     assert found.verification == "none"
     assert found.covers(copies=False)
     assert len(found.refused()) == 1
@@ -112,18 +112,20 @@ def test_where_neither_is_verified_the_store_is_refused_unless_that_is_accepted(
 
 
 def test_where_neither_is_verified_and_a_get_can_be_pinned_content_is_read_back():
-    found = profile(CRC32_PUT=Seen.BROKEN, MD5_PUT=Seen.BROKEN, PINNED_GET=Seen.KEPT)
+    found = profile(CRC32_PUT=TrialResult.BROKEN, MD5_PUT=TrialResult.BROKEN, PINNED_GET=TrialResult.KEPT)
     assert found.verification == "read-back"
     assert found.refused() == ()
     assert "read back" in next(one.reason for one in found.judge() if one.observation is O.CRC32_PUT)
     assert "confirmed by reading back" in found.in_a_line
-    before = profile(CRC32_PUT=Seen.BROKEN, MD5_PUT=Seen.BROKEN)  # by a release that tried no GET
+    before = profile(
+        CRC32_PUT=TrialResult.BROKEN, MD5_PUT=TrialResult.BROKEN
+    )  # by a release that tried no GET
     assert before.verification == "none"
     assert not before.covers(copies=False)
 
 
 def test_an_md5_that_is_not_verified_matters_only_where_the_crc32_is_not():
-    found = profile(MD5_PUT=Seen.BROKEN)
+    found = profile(MD5_PUT=TrialResult.BROKEN)
     assert found.refused() == ()
     assert "not needed" in next(one.reason for one in found.judge() if one.observation is O.MD5_PUT)
 
@@ -154,7 +156,7 @@ def test_a_profile_for_which_nothing_could_be_tried_claims_nothing_and_is_not_be
 def test_a_profile_made_without_copies_does_not_do_for_copies():
     found = profile()
     assert found.covers(copies=True)
-    less = StoreProfile("", "", "", {O.CRC32_PUT: Seen.KEPT})
+    less = StoreProfile("", "", "", {O.CRC32_PUT: TrialResult.KEPT})
     assert less.covers(copies=False)
     assert not less.covers(copies=True)
 

@@ -118,7 +118,7 @@ def test_an_answer_names_rows(text, rows, back):
 
 @pytest.mark.parametrize("text", ["0", "6", "3-1", "x", "1;2", "1,r1", "1-", "-1"])
 def test_an_answer_that_names_none_says_why(text):
-    with pytest.raises(synchrony.Answer, match=r"\w"):
+    with pytest.raises(synchrony.InvalidAnswer, match=r"\w"):
         parse_answer(text, 5)
 
 
@@ -126,7 +126,7 @@ def test_an_answer_that_names_none_says_why(text):
 def test_whatever_is_typed_names_rows_that_there_are_or_is_refused(text, n):
     try:
         rows, back = parse_answer(text, n)
-    except synchrony.Answer:
+    except synchrony.InvalidAnswer:
         return
     assert rows | back <= set(range(1, n + 1))
     assert not rows & back

@@ -161,7 +161,7 @@ def test_a_validator_that_names_no_document_tells_of_a_change_only_if_it_would_h
     told = []
     connected = SimpleNamespace(
         run=SimpleNamespace(message=lambda text, mtype, code: told.append(code)),
-        places=SimpleNamespace(control=None, layout=Layout("d", "1", "staging")),
+        buckets=SimpleNamespace(control=None, layout=Layout("d", "1", "staging")),
         history=SimpleNamespace(
             is_ok=lambda row: True, judges=lambda chosen: [SimpleNamespace(init=init)] * any(chosen)
         ),

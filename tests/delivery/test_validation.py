@@ -9,10 +9,10 @@ import pytest
 from faults.memory import VirtualClock
 
 from upload_client.aws.pipeline import Started
-from upload_client.core.delivery import ValidatorWatch
 from upload_client.core.record_encoding import encode
 from upload_client.core.records import Record, Shutdown, ValidatorInit
 from upload_client.core.segments import LogChain, Segment, encode_segment
+from upload_client.core.validator_watch import ValidatorWatch
 from upload_client.delivery.validation import Request, Validation
 from upload_client.errors import ValidatorSilent
 from upload_client.s3.bucket import AnswerLost

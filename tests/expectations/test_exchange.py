@@ -245,7 +245,7 @@ def test_a_json_schema_is_that_of_the_file_or_of_a_row():
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        (b"[1]", "it is neither of frictionless, pandera"),
+        (b"[1]", "it is not recognised as one of frictionless, pandera"),
         (b"a: [", "it is no YAML"),
         (b'{"fields": 3}', "it is nothing that frictionless knows"),
         (

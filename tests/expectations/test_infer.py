@@ -325,7 +325,7 @@ def test_kinds_of_asdf_that_no_rule_can_name_are_drafted_as_any(tmp_path):
 def test_formats_without_rules_are_drafted_without_content_so_that_they_are_opened(tmp_path):
     from corpus.makers import MAKERS
 
-    from upload_client.validator.opening import opener
+    from upload_client.validator.opening import open_function
 
     names = ("volume.nii", "reads.bam", "points.las", "volume.nii.gz", "plain.pdf", "one.grib")
     for name in names:
@@ -339,7 +339,7 @@ def test_formats_without_rules_are_drafted_without_content_so_that_they_are_open
         for path in sorted(tmp_path.rglob("*"))
         if path.is_file()
     ]
-    text = infer(tmp_path, sample, opener=opener)
+    text = infer(tmp_path, sample, open_function=open_function)
     expected = Expected(load(text.encode(), "the draft"))
     assert [path for path, size in sample if expected.refusal(path, size)] == []
     rules = {path: expected.content(path) for path, _ in sample}
@@ -348,7 +348,7 @@ def test_formats_without_rules_are_drafted_without_content_so_that_they_are_open
     (tmp_path / "volume.nii").write_bytes(whole[:-1])
     sample = [(path, size - (path == "volume.nii")) for path, size in sample]
     with pytest.raises(PoorSample, match=r"volume\.nii: it does not open: .* missing"):
-        infer(tmp_path, sample, opener=opener)
+        infer(tmp_path, sample, open_function=open_function)
 
 
 def test_columns_of_parquet_with_one_name_are_told_so(tmp_path):

@@ -578,7 +578,7 @@ def looked_at(folder: Path):
         [path.relative_to(folder).as_posix() for path in files], [path.stat().st_size for path in files]
     )
     order = SimpleNamespace(content=True, choice=Choice(), transfer_type="staging")
-    (found,) = look_at_content(SimpleNamespace(data=data, order=order, report=lambda _: None), folder, None)
+    (found,) = look_at_content(SimpleNamespace(data=data, request=order, report=lambda _: None), folder, None)
     return found
 
 

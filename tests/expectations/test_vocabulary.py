@@ -78,7 +78,7 @@ def test_a_table_schema_is_taken_as_it_is():
     [
         ({"columns": [], "fields": []}, "two names of one thing"),
         ({"missing": [""], "missingValues": []}, "two names of one thing"),
-        ({"fields": [{"name": "a", "min": 1, "constraints": {"minimum": 1}}]}, "'min' is said twice"),
+        ({"fields": [{"name": "a", "min": 1, "constraints": {"minimum": 1}}]}, "'min' is given twice"),
         (
             {"fields": [{"name": "a", "constraints": {"minimum": 3, "maximum": 2}}]},
             "min (3) is above max (2)",
@@ -93,7 +93,7 @@ def test_a_table_schema_is_taken_as_it_is():
         ),
         ({"fields": [{"name": "a", "trueValues": ["x"]}]}, "fields[0].trueValues: there is no such key"),
         ({"fields": [{"name": "a", "type": "geopoint"}]}, "'geopoint' is no type"),
-        ({"schema": {"fields": []}, "order": True}, "'order' is said twice"),
+        ({"schema": {"fields": []}, "order": True}, "'order' is given twice"),
         ({"schema": {"fields": [{"name": "a"}], "primaryKey": "b"}}, "'b' is none of the fields"),
         (
             {"schema": {"fields": [{"name": "a"}, {"name": "b"}], "primaryKey": ["a", "b"]}},

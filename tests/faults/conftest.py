@@ -75,7 +75,7 @@ class Sandboxes(contextlib.ExitStack):
 
     def get(self, name: str, *, s3_endpoint: str | None = None, **options) -> Sandbox:
         if name not in self._made:
-            seen = Seen()
+            seen = TrialResult()
             if s3_endpoint is not None:
                 proxy = self.enter_context(Proxy(s3_endpoint))
                 proxy.on(seen, times=None)
@@ -87,7 +87,7 @@ class Sandboxes(contextlib.ExitStack):
         return self._made[name]
 
 
-class Seen:
+class TrialResult:
     """Passes on what an S3 that is none of the sandbox's is asked, and notes it down, without its content."""
 
     def __init__(self) -> None:
@@ -102,7 +102,7 @@ class Seen:
         x.send(answered.raw)
 
 
-_SEEN: dict[str, Seen] = {}  # by the sandbox's URL
+_SEEN: dict[str, TrialResult] = {}  # by the sandbox's URL
 
 
 @pytest.fixture(scope="session")

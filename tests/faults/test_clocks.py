@@ -141,7 +141,9 @@ HOURS = [-3.0, 3.0]
 
 
 @pytest.mark.parametrize("hours", HOURS)
-@pytest.mark.parametrize(("when", "engine"), [("before", "boto3"), ("before", "lean"), ("meanwhile", "lean")])
+@pytest.mark.parametrize(
+    ("when", "engine"), [("before", "boto3"), ("before", "direct"), ("meanwhile", "direct")]
+)
 def test_whatever_the_clock_says_all_that_is_written_down_has_the_stores_time(
     delivery: Delivery, data: Path, hours: float, when: str, engine: str
 ) -> None:

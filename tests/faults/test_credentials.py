@@ -53,7 +53,7 @@ class Login:
         }
 
 
-@pytest.mark.parametrize("engine", ["lean", pytest.param("boto3", marks=pytest.mark.long)])
+@pytest.mark.parametrize("engine", ["direct", pytest.param("boto3", marks=pytest.mark.long)])
 def test_a_login_that_is_not_renewed_ends_the_run_with_exit_10_and_the_next_goes_on(
     delivery: Delivery, tmp_path: Path, network: Network, engine: str
 ) -> None:

@@ -18,7 +18,7 @@ from faults import proxy as net
 from faults.conftest import BEST, BOTH, Network, Told, client_of
 from faults.proxy import Exchange, Request
 
-from upload_client.control import places
+from upload_client.control import delivery_buckets
 from upload_client.events import Phase
 from upload_client.transfer import upload
 
@@ -154,8 +154,8 @@ def test_a_run_that_is_stopped_ends_though_no_request_is_answered_any_more(
     delivery, data, network, monkeypatch
 ):
     """However long a request may wait: the lock is free once its lease is over."""
-    monkeypatch.setattr(places, "_CONTROL_TIMEOUT", 3600.0)
-    monkeypatch.setattr(places, "_COPY_TIMEOUT", 3600.0)
+    monkeypatch.setattr(delivery_buckets, "_CONTROL_TIMEOUT", 3600.0)
+    monkeypatch.setattr(delivery_buckets, "_COPY_TIMEOUT", 3600.0)
 
     class Stopping(Told):
         def handle(self, event) -> None:

@@ -13,7 +13,7 @@ from upload_client.transfer.outcomes import Outcomes
 
 
 @pytest.mark.parametrize(
-    ("engine", "where", "what"), [("lean", Multiplexer, "_answered"), ("boto3", Outcomes, "conclude")]
+    ("engine", "where", "what"), [("direct", Multiplexer, "_answered"), ("boto3", Outcomes, "conclude")]
 )
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_thread_that_dies_ends_the_run_and_hangs_nothing(

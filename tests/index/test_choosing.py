@@ -17,8 +17,8 @@ from upload_client.errors import InvalidIndex, UsageError
 from upload_client.index import Choice, Files, check_index, left_out_of, scan, scan_listing
 from upload_client.index.choosing import NAMED, LeftOut, Pattern, parse_patterns, typed_pattern
 from upload_client.index.files import files_of
+from upload_client.index.loading import select_from, take
 from upload_client.index.selecting import select
-from upload_client.index.taking import select_from, take
 from upload_client.support.in_use import InUse
 
 posix = pytest.mark.skipif(os.name != "posix", reason="needs a POSIX file system")

@@ -40,8 +40,8 @@ from upload_client.index import (
 )
 from upload_client.index.choosing import Choice, parse_patterns
 from upload_client.index.files import Files, files_of
+from upload_client.index.loading import list_bucket
 from upload_client.index.selecting import select
-from upload_client.index.taking import list_bucket
 from upload_client.s3.bucket import Bucket, StoreError, refusal
 from upload_client.s3.trouble import Trouble
 

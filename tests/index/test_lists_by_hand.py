@@ -19,8 +19,8 @@ import pytest
 
 from upload_client.errors import InvalidIndex, UsageError
 from upload_client.index import Choice, check_index, left_out_of
+from upload_client.index.loading import take
 from upload_client.index.manifests import read_manifest
-from upload_client.index.taking import take
 from upload_client.s3.bucket import Bucket
 
 posix = pytest.mark.skipif(os.name != "posix", reason="needs POSIX")
@@ -331,7 +331,7 @@ def test_any_kind_of_list_may_come_from_a_pipe(source, tmp_path):
 def test_a_list_may_be_standard_input(source, tmp_path, name, way):
     program = (
         "import sys; from pathlib import Path; from upload_client.index import Choice;"
-        "from upload_client.index.taking import take;"
+        "from upload_client.index.loading import take;"
         "print(len(take(Path(sys.argv[1]), Path(sys.argv[2]), Choice())))"
     )
     lines = b"path\na.csv\ne.bin\n"

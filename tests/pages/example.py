@@ -128,8 +128,8 @@ def delivered(folder: Path, target: Path) -> Iterator[str]:
         )
         with client:
             yield client.run().headline
-        assert client.places is not None
-        status = write_report(client.places.control, client.places.layout, target)
+        assert client.buckets is not None
+        status = write_report(client.buckets.control, client.buckets.layout, target)
         assert status is not None
         yield status.headline
 

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pages.example import END, HOSTILE, IMG, embedded, made
 
-from upload_client.core.delivery_status import Evidence, Phase
+from upload_client.core.delivery_status import DeliveryPhase, Evidence
 from upload_client.core.history import DeliveryHistory
 from upload_client.core.observed import FileState, IndexRows
 from upload_client.core.records import Init, SegmentHeader
@@ -164,11 +164,16 @@ def test_how_it_went_is_seen_at_once():
         phase: re.search(r'class="outcome (\w+)"', "".join(render(replace(status(), phase=phase), (), None)))[
             1
         ]
-        for phase in Phase
+        for phase in DeliveryPhase
     }
-    assert {phase for phase in Phase if grades[phase] == "good"} == {Phase.COMPLETE}
-    assert grades[Phase.TRANSFERRING] == grades[Phase.ENDED] == "fair"
-    assert grades[Phase.CRASHED] == grades[Phase.BROKEN_OFF] == grades[Phase.LOG_BROKEN] == "bad"
+    assert {phase for phase in DeliveryPhase if grades[phase] == "good"} == {DeliveryPhase.COMPLETE}
+    assert grades[DeliveryPhase.TRANSFERRING] == grades[DeliveryPhase.ENDED] == "fair"
+    assert (
+        grades[DeliveryPhase.CRASHED]
+        == grades[DeliveryPhase.BROKEN_OFF]
+        == grades[DeliveryPhase.LOG_BROKEN]
+        == "bad"
+    )
 
 
 def test_runs_are_listed_with_how_they_ended():

@@ -200,7 +200,7 @@ def look(deployed, provider, tmp_path, monkeypatch):
             flags={"auth": "aws", "max_rate": "1MB", "threads": 2}, profile=provider.profile
         )
         dataset, _, delivery_id = provider.delivery.partition("/")
-        order = preflight.Order(
+        request = preflight.CheckRequest(
             dataset=dataset,
             delivery_id=delivery_id,
             transfer_type="staging",
@@ -210,7 +210,7 @@ def look(deployed, provider, tmp_path, monkeypatch):
             read_files=lambda place: sources.read_files(place, None),
             output_dir=tmp_path,
         )
-        found = list(preflight.preflight(order))
+        found = list(preflight.preflight(request))
         return {one.check: one.actions for one in found if one.status in ("problem", "warning")}
 
     return look

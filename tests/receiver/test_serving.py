@@ -29,17 +29,17 @@ from waiting import until
 
 from upload_client import UploadClient
 from upload_client.control.identity import new_agent_id
-from upload_client.core.delivery import ValidatorWatch
 from upload_client.core.layout import Layout
 from upload_client.core.lease import LockBody
+from upload_client.core.validator_watch import ValidatorWatch
 from upload_client.delivery import loop, startup
 from upload_client.errors import Interrupted, Locked, NotReachable, UsageError
 from upload_client.receipts.signing import make_key
-from upload_client.receiver.serving.begun import Begun
 from upload_client.receiver.serving.configuration import Configuration, Serving, read_configuration
 from upload_client.receiver.serving.metrics import Metrics
 from upload_client.receiver.serving.outcomes import Outcomes
 from upload_client.receiver.serving.pages import serve_pages
+from upload_client.receiver.serving.pending_runs import PendingRuns
 from upload_client.receiver.serving.server import Server
 from upload_client.s3.bucket import Bucket, NotFound
 from upload_client.sandbox import Sandbox
@@ -694,7 +694,7 @@ def test_messages_that_are_never_taken_stand_in_no_other_ones_way(tmp_path, monk
         taken.append(body)
         return "it answered 403" if body.startswith(b"odd") else ""
 
-    way = outcomes._Way("webhook", tell, tmp_path / "waiting", lambda *_: None)
+    way = outcomes._Channel("webhook", tell, tmp_path / "waiting", lambda *_: None)
     for n in range(5):
         way.add(f"{n}", f"odd {n}")
     way.add("sound", "sound")
@@ -741,10 +741,10 @@ def test_a_note_of_another_process_of_this_machine_is_not_taken_away(
             1 if self.layout.root == staging.root and self.layout.transfer_type == "staging" else None
         ),
     )
-    theirs = Begun(tmp_path / "begun")
+    theirs = PendingRuns(tmp_path / "begun")
     assert theirs.note(("served", delivery, "staging"), 1)
     Bucket(store.control_bucket, client=store.client("s3")).put(f"served/{delivery}/owned", b"{}")
-    monkeypatch.setattr(Begun, "found", lambda self: {})  # it began later than this process
+    monkeypatch.setattr(PendingRuns, "found", lambda self: {})  # it began later than this process
     server = running()
     until(lambda: 'validators_left_total{outcome="locked"}' in server.metrics.text().decode())
     assert theirs.has(("served", delivery, "staging"))

@@ -10,7 +10,7 @@ from faults.memory import MemoryBucket, MemoryStore, VirtualClock
 from upload_client.control.checkpoints import read_logs, write_checkpoint
 from upload_client.core.checkpoint import Checkpoint
 from upload_client.core.closing import Closed
-from upload_client.core.delivery_status import Phase, as_json
+from upload_client.core.delivery_status import DeliveryPhase, as_json
 from upload_client.core.hand_over import HandOver
 from upload_client.core.layout import Layout, segment_key
 from upload_client.core.lease import LockBody
@@ -111,9 +111,9 @@ def world() -> World:
 
 
 def test_a_delivery_that_is_not_there_is_missing(world):
-    assert world.look().phase is Phase.MISSING
+    assert world.look().phase is DeliveryPhase.MISSING
     world.bucket.put("probe/x", b"")
-    assert world.look().phase is Phase.NOT_BEGUN
+    assert world.look().phase is DeliveryPhase.NOT_BEGUN
 
 
 def test_an_observer_writes_nothing(world):
@@ -185,7 +185,7 @@ def test_a_broken_log_is_named_and_believed_no_more(world, harm):
         world.bucket.put(key, b"\xff\x00")
     for _ in range(2):
         found = world.look(observer)
-        assert found.phase is Phase.LOG_BROKEN
+        assert found.phase is DeliveryPhase.LOG_BROKEN
         assert found.lock is not None
         assert segment_key(LAYOUT.client_log(), 3 if harm == "link" else 2) in found.problems[0].what
         assert observer.history is None
@@ -195,9 +195,9 @@ def test_a_broken_log_is_named_and_believed_no_more(world, harm):
 def test_a_log_that_breaks_while_somebody_looks_on_is_noticed(world):
     world.plan()
     observer = StatusReporter(world.bucket, LAYOUT, world.clock)
-    assert world.look(observer).phase is Phase.BROKEN_OFF
+    assert world.look(observer).phase is DeliveryPhase.BROKEN_OFF
     world.bucket.put(segment_key(LAYOUT.client_log(), 1), b"nonsense")
-    assert world.look(observer).phase is Phase.LOG_BROKEN
+    assert world.look(observer).phase is DeliveryPhase.LOG_BROKEN
 
 
 @pytest.mark.parametrize("body", [b"garbage", b"x" * 5000, b"{}", b"[" * 3000])
@@ -236,10 +236,10 @@ def test_a_lock_of_the_sample_is_told_apart(world):
     world.bucket.put(segment_key(LAYOUT.client_log("sample"), 0), encode_segment(header))
     world.lock(epoch=2)
     found = world.look()
-    assert (found.phase, found.lock and found.lock.for_other_type) == (Phase.ENDED, True)
+    assert (found.phase, found.lock and found.lock.for_other_type) == (DeliveryPhase.ENDED, True)
     world.lock(epoch=3)  # not in its log so far: it may be about to begin here
     found = world.look()
-    assert (found.phase, found.lock and found.lock.for_other_type) == (Phase.PREPARING, False)
+    assert (found.phase, found.lock and found.lock.for_other_type) == (DeliveryPhase.PREPARING, False)
 
 
 def test_a_lock_that_says_whose_it_is_needs_no_look_into_the_other_log(world, monkeypatch):
@@ -248,7 +248,7 @@ def test_a_lock_that_says_whose_it_is_needs_no_look_into_the_other_log(world, mo
     world.lock(epoch=2, transfer_type="sample")
     monkeypatch.setattr("upload_client.reports.observer.last_epoch", None)
     found = world.look()
-    assert (found.phase, found.lock and found.lock.for_other_type) == (Phase.ENDED, True)
+    assert (found.phase, found.lock and found.lock.for_other_type) == (DeliveryPhase.ENDED, True)
 
 
 def test_the_last_receipt_is_found_and_nothing_else_taken_for_one(world):
@@ -301,7 +301,7 @@ def test_who_may_not_read_the_validators_lock_sees_the_rest(world, monkeypatch):
 
     monkeypatch.setattr(world.bucket, "get", refuse)
     forbidden = LAYOUT.validator_lock()
-    assert world.look().phase is Phase.TRANSFERRING
+    assert world.look().phase is DeliveryPhase.TRANSFERRING
     forbidden = LAYOUT.owned
     with pytest.raises(AccessDenied):
         world.look()

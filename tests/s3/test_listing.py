@@ -49,14 +49,14 @@ class Raw:
 
 @pytest.fixture(scope="module")
 def ask():
-    """A listing, as it is read from an answer with this body: ``ask(body, lean=True)``."""
+    """A listing, as it is read from an answer with this body: ``ask(body, quick=True)``."""
     answers: list[bytes] = []
 
     def answer(request, **_: object) -> AWSResponse:
         return AWSResponse(request.url, 200, {}, Raw(answers[-1]))
 
     clients = {}
-    for lean in (True, False):
+    for quick in (True, False):
         client = boto3.client(
             "s3",
             region_name="us-east-1",
@@ -65,14 +65,14 @@ def ask():
             config=Config(retries={"total_max_attempts": 1}),
         )
         client.meta.events.register("before-send.s3", answer)
-        if lean:
+        if quick:
             listing.watch(client)
-        clients[lean] = client
+        clients[quick] = client
 
-    def ask(body: str | bytes, *, lean: bool) -> list[Entry] | type[Exception]:
+    def ask(body: str | bytes, *, quick: bool) -> list[Entry] | type[Exception]:
         answers.append(body.encode() if isinstance(body, str) else body)
         try:
-            return [entry for _, entries in listing.pages(clients[lean], Bucket="b") for entry in entries]
+            return [entry for _, entries in listing.pages(clients[quick], Bucket="b") for entry in entries]
         except Exception as error:  # noqa: BLE001 - what it raises is to be the same
             return type(error)
 
@@ -87,7 +87,7 @@ def test_a_plain_page_is_read_without_botocore(ask, monkeypatch: pytest.MonkeyPa
     take = listing._take
     monkeypatch.setattr(listing, "_take", lambda body: taken.append(take(body)) or taken[-1])
     expected = [Entry("a/b", 7, "d41d8cd98f00b204e9800998ecf8427e", WHEN)]
-    assert ask(HEAD + plain + END, lean=True) == expected
+    assert ask(HEAD + plain + END, quick=True) == expected
     assert taken[0] is not None
     assert b"Contents" not in taken[0][0]
 
@@ -98,7 +98,7 @@ def test_no_handler_of_botocore_sees_what_is_read_here(ask) -> None:
     ask.clients[True].meta.events.register_first(
         "before-parse.s3.*", lambda response_dict, **_: seen.append(response_dict["body"])
     )
-    assert len(ask(HEAD + PLAIN + END, lean=True)) == 1
+    assert len(ask(HEAD + PLAIN + END, quick=True)) == 1
     assert seen
     assert b"Contents" not in seen[0]
 
@@ -139,7 +139,7 @@ def test_a_listing_that_nobody_asked_for_here_is_left_alone(ask) -> None:
 def test_whatever_is_not_plain_is_read_as_botocore_reads_it(ask, contents: str) -> None:
     for encoded in ("", ENCODED):
         body = HEAD + contents + encoded + END
-        assert ask(body, lean=True) == ask(body, lean=False)
+        assert ask(body, quick=True) == ask(body, quick=False)
 
 
 keys = st.text(st.characters(min_codepoint=0x20, codec="utf-8"), min_size=1, max_size=20)
@@ -159,8 +159,8 @@ def test_any_page_is_read_as_botocore_reads_it(ask, objects, encoded: bool, mark
         for key, size, space in objects
     )
     body = HEAD + (ENCODED if encoded else "") + contents + END
-    found = ask(body, lean=True)
-    assert found == ask(body, lean=False)
+    found = ask(body, quick=True)
+    assert found == ask(body, quick=False)
     if encoded and mark:
         assert [(entry.key, entry.size) for entry in found] == [(key, size) for key, size, _ in objects]
 
@@ -170,7 +170,7 @@ def test_a_damaged_page_is_never_read_as_another(ask, data: st.DataObject) -> No
     body = bytearray((HEAD + ENCODED + PLAIN * 2 + END).encode())
     at = data.draw(st.integers(0, len(body) - 1))
     body[at] = data.draw(st.integers(0, 255))
-    found, expected = ask(bytes(body), lean=True), ask(bytes(body), lean=False)
+    found, expected = ask(bytes(body), quick=True), ask(bytes(body), quick=False)
     assert found == expected
 
 

@@ -135,7 +135,7 @@ def client_with(settings: Settings | None = None, **config):
     return clients.s3_client(session, settings, **config)
 
 
-ENGINES = {"boto3": BotoWire, "lean": DirectWire}
+ENGINES = {"boto3": BotoWire, "direct": DirectWire}
 
 
 @pytest.fixture(params=ENGINES)
@@ -246,9 +246,9 @@ def test_a_silent_store_is_given_up_after_the_same_time(put, authority, home, mo
 
 def test_time_outs_are_those_of_the_client(home):
     client = client_with(connect_timeout=3, read_timeout=7)
-    way = network.way_of(client, "https://storage.test")
+    way = network.connection_settings_of(client, "https://storage.test")
     assert (way.connecting, way.silence) == (3, 7)
-    assert network.way_of(client_with(read_timeout=300), "https://storage.test").silence == 60
+    assert network.connection_settings_of(client_with(read_timeout=300), "https://storage.test").silence == 60
 
 
 def test_no_proxy_leads_to_this_machine(home, monkeypatch):

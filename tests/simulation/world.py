@@ -33,7 +33,7 @@ import upload_client.client as client_module
 import upload_client.delivery.run as run_module
 import upload_client.delivery.source as source_module
 from upload_client.client import Outcome, UploadClient
-from upload_client.control import fence, lock, log, places, probe
+from upload_client.control import delivery_buckets, fence, lock, log, probe
 from upload_client.core import checksums, parts, record_encoding, records, segments
 from upload_client.core.layout import Layout, segment_key
 from upload_client.core.lease import LockBody, ProcessIdentity
@@ -80,7 +80,7 @@ _PAUSES = [2.0, 12.0, 25.0, 45.0]
 
 
 def _each_here(call: Callable[[Any], Any], items: Iterable[Any], *_: object) -> Generator[Any]:
-    """As `aside_each`: in the caller's own task."""
+    """As `map_in_threads`: in the caller's own task."""
     return (call(item) for item in items)
 
 
@@ -647,7 +647,7 @@ class World:
         try:
             starter = handlers._Starter(event, context, wanted, process.clock)
             name = starter.start()
-        except handlers._Refused as refusal:
+        except handlers._StartRefused as refusal:
             return {"status": "failure", "errors": [{"code": refusal.code, "message": str(refusal)}]}
         except handlers.StoreError as error:
             return {"status": "failure", "errors": [{"code": "store_error", "message": str(error)}]}
@@ -765,15 +765,15 @@ class World:
                             workers,
                         )
                     ),
-                    (log, "aside_each", _each_here),
-                    (startup.make_plan.__globals__, "aside_each", _each_here),
-                    (final_check, "aside_each", _each_here),
+                    (log, "map_in_threads", _each_here),
+                    (startup.make_plan.__globals__, "map_in_threads", _each_here),
+                    (final_check, "map_in_threads", _each_here),
                     (client_module, "LOOK_EVERY", 1.0),
                     (run_module, "LOOK_EVERY", 1.0),
                     (startup, "LOOK_EVERY", 1.0),
                     (source_module, "DataRoot", lambda folder, **_: Root(folder, world.opened)),
                     (startup, "TransferEngine", transfer),
-                    (places, "s3_client", clients.s3_client),
+                    (delivery_buckets, "s3_client", clients.s3_client),
                     (run_module, "write_dump", lambda *_, **__: None),
                     (finish, "bring_receipt", lambda *_, **__: (None, None)),
                     (receipts, "replacing", lambda *_: contextlib.nullcontext(io.StringIO())),

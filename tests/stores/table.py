@@ -18,7 +18,7 @@ import boto3
 
 from upload_client.control.probe import prove_conditions
 from upload_client.control.store_probe import probe_profile
-from upload_client.core.store_profile import Observation, Seen, StoreProfile
+from upload_client.core.store_profile import Observation, StoreProfile, TrialResult
 from upload_client.errors import StoreUnsafe
 from upload_client.s3.bucket import Bucket, StoreError
 from upload_client.s3.clients import s3_client
@@ -67,7 +67,7 @@ def row(profile: StoreProfile, refused: str) -> str:
 
     def said(*observations: Observation) -> str:
         seen = {profile.observed.get(one) for one in observations}
-        return "no" if Seen.BROKEN in seen else "yes" if seen == {Seen.KEPT} else "not tried"
+        return "no" if TrialResult.BROKEN in seen else "yes" if seen == {TrialResult.KEPT} else "not tried"
 
     o = Observation
     verdict = (

@@ -183,7 +183,7 @@ def unpinned(monkeypatch) -> None:
     monkeypatch.setattr(store_probe._Trials, "pinned_get", pinned_get)
 
 
-@pytest.mark.parametrize("engine", ["lean", "boto3"])
+@pytest.mark.parametrize("engine", ["direct", "boto3"])
 def test_what_was_damaged_on_its_way_is_told_when_it_is_read_back(moto_server, session, tmp_path, engine):
     client = s3_client(session, Endpoint(moto_server))  # moto takes whatever arrives
     name = f"damaged-{engine}"
@@ -222,7 +222,7 @@ def send(bucket, tmp_path, **how) -> list[TransferOutcome]:
     return outcomes
 
 
-@pytest.mark.parametrize("engine", ["lean", "boto3"])
+@pytest.mark.parametrize("engine", ["direct", "boto3"])
 def test_the_md5_goes_along(bucket, session, tmp_path, engine):
     with Proxy(bucket.client.meta.endpoint_url) as proxy:
         client = s3_client(session, Endpoint(proxy.url))

@@ -16,7 +16,7 @@ from waiting import until
 from upload_client.control.probe import prove_conditions
 from upload_client.control.store_probe import adopt_profile, known_profile, probe_profile, save_profile
 from upload_client.core.layout import Layout
-from upload_client.core.store_profile import Observation, Seen, StoreProfile, Use
+from upload_client.core.store_profile import Observation, StoreProfile, TrialResult, Use
 from upload_client.s3 import etag_form
 from upload_client.s3.bucket import AnswerLost, Bucket
 from upload_client.s3.clients import s3_client
@@ -68,7 +68,7 @@ def probe(control: Bucket, *, landing: bool = True, **how) -> StoreProfile:
 
 
 def broken(profile: StoreProfile) -> set[Observation]:
-    return {one for one, seen in profile.observed.items() if seen is Seen.BROKEN}
+    return {one for one, seen in profile.observed.items() if seen is TrialResult.BROKEN}
 
 
 def ignore(bucket: Bucket, operation: str, header: str) -> None:
@@ -116,7 +116,7 @@ def test_it_makes_as_many_requests_as_the_page_says(sound):
 def test_each_promise_that_a_store_breaks_is_seen(sound, observation):
     ignore(sound, *IGNORED[observation])
     profile = probe(sound)
-    assert profile.observed[observation] is Seen.BROKEN
+    assert profile.observed[observation] is TrialResult.BROKEN
     (judged,) = [one for one in profile.judge(copies=True) if one.observation is observation]
     assert judged.use in (Use.REFUSED, Use.MADE_UP_FOR)
 
@@ -300,7 +300,9 @@ def test_the_landing_bucket_is_tried_beside_the_control_bucket(sound, session, r
         profile = probe_profile(sound, landing, "probe/abc")
         sound.client.meta.events.unregister("before-send.s3.CreateMultipartUpload", late)
         client.close()
-    assert profile.observed[O.COMPLETE_CONTENT] is profile.observed[O.LANDING_REPLACE_ONLY] is Seen.KEPT
+    assert (
+        profile.observed[O.COMPLETE_CONTENT] is profile.observed[O.LANDING_REPLACE_ONLY] is TrialResult.KEPT
+    )
 
 
 def test_where_the_control_bucket_goes_away_meanwhile_the_landing_bucket_is_left_as_it_was(

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upload_client.support.background import aside_each
+from upload_client.support.background import map_in_threads
 
 
 @given(items=st.lists(st.integers(), max_size=30), n=st.integers(1, 5))
 def test_results_come_in_the_order_of_the_items(items, n):
-    assert list(aside_each(lambda item: item + 1, items, n, "test")) == [item + 1 for item in items]
+    assert list(map_in_threads(lambda item: item + 1, items, n, "test")) == [item + 1 for item in items]
 
 
 def test_no_more_calls_than_wanted_are_under_way():
@@ -30,12 +30,12 @@ def test_no_more_calls_than_wanted_are_under_way():
         with lock:
             under_way -= 1
 
-    list(aside_each(call, range(30), 3, "test"))
+    list(map_in_threads(call, range(30), 3, "test"))
     assert max(most) == 3
 
 
 def test_what_a_call_raises_is_raised_where_its_result_is_due():
-    results = aside_each(lambda item: 1 // item, [1, 2, 0, 3], 2, "test")
+    results = map_in_threads(lambda item: 1 // item, [1, 2, 0, 3], 2, "test")
     assert [next(results), next(results)] == [1, 0]
     with pytest.raises(ZeroDivisionError):
         next(results)
@@ -50,7 +50,7 @@ def test_who_takes_no_more_has_nothing_begun_any_more():
             go.wait(60)
         return item
 
-    results = aside_each(call, range(100), 2, "test")
+    results = map_in_threads(call, range(100), 2, "test")
     assert next(results) == 0
     results.close()
     go.set()
@@ -65,15 +65,15 @@ def test_where_the_system_gives_no_thread_all_is_done_all_the_same(monkeypatch):
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", refused)
-    assert list(aside_each(str, [1, 2, 3], 2, "test")) == ["1", "2", "3"]
+    assert list(map_in_threads(str, [1, 2, 3], 2, "test")) == ["1", "2", "3"]
 
 
 def test_a_call_that_never_returns_keeps_no_process_from_ending():
     """Those of Python's own pools do: a store that has fallen silent would hold it for its time-outs."""
     program = """
 import threading
-from upload_client.support.background import aside_each
-results = aside_each(lambda item: item and threading.Event().wait(), [0, 1, 2], 2, "test")
+from upload_client.support.background import map_in_threads
+results = map_in_threads(lambda item: item and threading.Event().wait(), [0, 1, 2], 2, "test")
 print(next(results))
 results.close()
 """

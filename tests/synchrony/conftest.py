@@ -13,7 +13,7 @@ import checking_store
 import pytest
 
 from upload_client import Bucket
-from upload_client.synchrony import Outcome, S3Connection
+from upload_client.synchrony import S3Connection, SyncOutcome
 from upload_client.synchrony.books import table
 from upload_client.synchrony.view import JsonView
 
@@ -61,7 +61,7 @@ class Person:
             **{"view": view, **options},
         )
 
-    def sync(self, **options) -> Outcome:
+    def sync(self, **options) -> SyncOutcome:
         connection = self.connection(**({"yes": True} | options))
         connection.establish_connection()
         return connection.synchronize()

@@ -64,7 +64,7 @@ class Group:
         """Lose what is only there for speed, as a disk may."""
         (self.folders[who] / ".S3/cache").unlink(missing_ok=True)
 
-    def sync(self, who: int, **how) -> synchrony.Outcome:
+    def sync(self, who: int, **how) -> synchrony.SyncOutcome:
         how = {name: value for name, value in how.items() if value}
         if how.get("on_conflict") in ("mine", "theirs"):
             # Of a conflict one side was chosen; nothing else that vanishes was given up by anybody.
@@ -78,7 +78,7 @@ class Group:
         assert outcome.exit_code in (0, 3)
         return outcome
 
-    def run(self, who: int, **how) -> synchrony.Outcome:
+    def run(self, who: int, **how) -> synchrony.SyncOutcome:
         connection = synchrony.FolderConnection(
             self.folders[who], self.shared, f"person {who}", yes=True, view=JsonView("there", str), **how
         )

@@ -14,7 +14,7 @@ import pytest
 from upload_client.cli.app import main
 from upload_client.errors import UsageError
 from upload_client.synchrony import folder, shared_folder
-from upload_client.synchrony.remote import Fetch, Raced, Remove, Send
+from upload_client.synchrony.remote import ConcurrentChange, Fetch, Remove, Send
 from upload_client.synchrony.shared_folder import SharedFolder
 
 pytest.importorskip("filelock")
@@ -166,7 +166,7 @@ def test_a_table_that_is_written_twice_at_one_time_is_two_versions(shared, now):
     os.utime(book, (now, now))
     _, seen = shared.read_book("versions.csv")
     at(book, "2", now)
-    with pytest.raises(Raced):
+    with pytest.raises(ConcurrentChange):
         shared.write_book("versions.csv", b"3", seen)
     assert shared.listing().books["versions.csv"] not in (seen, first)
     assert shared.read_book("versions.csv")[0] == b"2"

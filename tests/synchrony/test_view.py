@@ -14,14 +14,14 @@ from synchrony.conftest import answers, posix_only, shared
 from upload_client.core.codes import FileCode, MessageCode
 from upload_client.core.synchrony import Act, Change, Choice
 from upload_client.synchrony.differences import differing
-from upload_client.synchrony.folder import Here, Skipped
-from upload_client.synchrony.remote import There
+from upload_client.synchrony.folder import FolderFile, Skipped
+from upload_client.synchrony.remote import RemoteFile
 from upload_client.synchrony.state import Failure, Offer
 from upload_client.synchrony.view import JsonView, ScreenView, ask_conflict, ask_rows, find_prompt
 
 EVIL = "a\x1b[2J\n[red]b\u202e.csv"
-HERE = Here(26, 1_784_542_272_000_000_000, 1, "0" * 32)
-THERE = There(1024**2, "etag", 1_784_542_272.0)
+HERE = FolderFile(26, 1_784_542_272_000_000_000, 1, "0" * 32)
+THERE = RemoteFile(1024**2, "etag", 1_784_542_272.0)
 
 
 def offer(change: Change, **more) -> Offer:

@@ -45,11 +45,11 @@ def task(path: Path, row: int = 0, **details) -> TransferTask:
     return TransferTask(row, path.name, str(path), path.name, **details)
 
 
-@pytest.fixture(autouse=True, params=["boto3", "lean"])
+@pytest.fixture(autouse=True, params=["boto3", "direct"])
 def engine(request, monkeypatch):
     """Every test here runs over boto3 and over connections of our own."""
     monkeypatch.setattr(
-        sys.modules[__name__], "carrier", {"boto3": BotoWire, "lean": DirectWire}[request.param]
+        sys.modules[__name__], "carrier", {"boto3": BotoWire, "direct": DirectWire}[request.param]
     )
     return request.param
 

@@ -12,10 +12,10 @@ import pytest
 from upload_client.core.lease import LockBody
 from upload_client.s3.bucket import Bucket
 from upload_client.transfer import (
+    BucketAddress,
+    CoordinatorLock,
     DataRoot,
     ExecutorEngine,
-    LockSeen,
-    Place,
     TransferOutcome,
     TransferTask,
     send_files,
@@ -262,11 +262,11 @@ def test_a_worker_writes_only_while_its_coordinator_holds_the_lock(moto_bucket, 
         moto_bucket.put("owned", b"garbled")
     else:
         moto_bucket.put("owned", body.encode())
-    assert LockSeen(Place.of(moto_bucket), "owned", "me", 3).held(moto_bucket) is held
+    assert CoordinatorLock(BucketAddress.of(moto_bucket), "owned", "me", 3).held(moto_bucket) is held
 
 
 def test_a_deleted_lock_is_nobodys(moto_bucket):
-    assert not LockSeen(Place.of(moto_bucket), "owned", "me", 3).held(moto_bucket)
+    assert not CoordinatorLock(BucketAddress.of(moto_bucket), "owned", "me", 3).held(moto_bucket)
 
 
 def test_an_old_lock_is_not_counted_on(moto_bucket, monkeypatch):
@@ -277,7 +277,7 @@ def test_an_old_lock_is_not_counted_on(moto_bucket, monkeypatch):
     monkeypatch.setattr(
         moto_bucket, "get", lambda *_, **__: dataclasses.replace(fetched, date=fetched.last_modified + 16)
     )
-    assert not LockSeen(Place.of(moto_bucket), "owned", "me", 3).held(moto_bucket)
+    assert not CoordinatorLock(BucketAddress.of(moto_bucket), "owned", "me", 3).held(moto_bucket)
 
 
 def test_a_batch_without_leave_writes_nothing(moto_bucket, files, monkeypatch):
@@ -285,8 +285,8 @@ def test_a_batch_without_leave_writes_nothing(moto_bucket, files, monkeypatch):
 
     monkeypatch.setattr(executor, "_WAITS_TO_WRITE", 0.1)
     root, tasks = files
-    place = Place.of(moto_bucket)
-    seen = LockSeen(place, "owned", "me", 3)
+    place = BucketAddress.of(moto_bucket)
+    seen = CoordinatorLock(place, "owned", "me", 3)
     outcomes = send_batch(Batch(str(root), place, tuple(tasks), None, seen, (("n_threads", 2),)))
     assert sorted(outcome.row for outcome in outcomes) == [task.row for task in tasks]
     assert all(outcome.again and not outcome.ok for outcome in outcomes)
@@ -296,14 +296,14 @@ def test_a_batch_without_leave_writes_nothing(moto_bucket, files, monkeypatch):
 @pytest.mark.parametrize("region", ["eu-central-1", "cn-north-1", "eusc-de-east-1", "us-iso-east-1"])
 def test_workers_are_given_no_endpoint_of_aws_in_whatever_partition(region):
     client = boto3.client("s3", region_name=region, aws_access_key_id="a", aws_secret_access_key="b")
-    assert Place.of(Bucket("bucket", client=client)).endpoint_url is None
+    assert BucketAddress.of(Bucket("bucket", client=client)).endpoint_url is None
 
 
 def test_a_worker_counts_on_a_lock_only_for_what_is_left_of_half_its_lease(moto_bucket, monkeypatch):
     from upload_client.s3.bucket import AnswerLost
     from upload_client.transfer import executor
 
-    seen = LockSeen(Place.of(moto_bucket), "owned", "me", 3)
+    seen = CoordinatorLock(BucketAddress.of(moto_bucket), "owned", "me", 3)
     answers = iter([2.0, AnswerLost("no answer"), 0.0])
 
     def look(_bucket):
@@ -314,7 +314,7 @@ def test_a_worker_counts_on_a_lock_only_for_what_is_left_of_half_its_lease(moto_
 
     now = [100.0]
     monkeypatch.setattr(executor.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(LockSeen, "held_for", lambda self, bucket: look(bucket))
+    monkeypatch.setattr(CoordinatorLock, "held_for", lambda self, bucket: look(bucket))
     leave = executor._WritePermission(seen, None)
     assert leave()
     now[0] += 1.5  # it asks, and is not answered: what it knows still holds

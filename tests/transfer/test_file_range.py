@@ -27,7 +27,7 @@ def no_waiting(monkeypatch):
 
 
 def run(root, bucket, *paths, **options):
-    engine = TransferEngine(DataRoot(root), bucket, engine="lean", **options)
+    engine = TransferEngine(DataRoot(root), bucket, engine="direct", **options)
     for row, path in enumerate(paths):
         engine.submit(TransferTask(row, path.name, str(path), path.name, size=path.stat().st_size))
     outcomes = []
@@ -71,7 +71,7 @@ def test_content_does_not_stay_in_memory(moto_bucket, tmp_path, monkeypatch):
     path.write_bytes(os.urandom(40 * MIB))
     taken = []
     monkeypatch.setattr(LocalFile, "read", lambda *args: pytest.fail(f"read into memory: {args}"))
-    engine = TransferEngine(DataRoot(tmp_path), moto_bucket, engine="lean", n_threads=2, part_size=20 * MIB)
+    engine = TransferEngine(DataRoot(tmp_path), moto_bucket, engine="direct", n_threads=2, part_size=20 * MIB)
     take = engine._steps._buffers.take
     monkeypatch.setattr(engine._steps._buffers, "take", lambda size: taken.append(size) or take(size))
     engine.submit(TransferTask(0, "a", str(path), "a", size=40 * MIB))
@@ -94,7 +94,7 @@ def test_buffers_for_tls_stay_within_a_part_for_each_request(tls_url, client_of,
         path.write_bytes(os.urandom(5 * MIB + row))
         paths.append(path)
     engine = TransferEngine(
-        DataRoot(tmp_path), Bucket("buffers", client=client), engine="lean", n_threads=4, part_size=5 * MIB
+        DataRoot(tmp_path), Bucket("buffers", client=client), engine="direct", n_threads=4, part_size=5 * MIB
     )
     lent = most = 0
     take, give_back = engine._steps._buffers.take, engine._steps._buffers.give_back

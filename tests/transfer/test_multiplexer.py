@@ -153,8 +153,8 @@ def no_waiting(monkeypatch):
 
 def deliver(store, root, tasks, client_of, **options):
     bucket = Bucket("bucket", client=client_of(store.url, pool=32))
-    engine = TransferEngine(DataRoot(root), bucket, engine="lean", **options)
-    assert engine.engine == "lean"
+    engine = TransferEngine(DataRoot(root), bucket, engine="direct", **options)
+    assert engine.engine == "direct"
     for task in tasks:
         engine.submit(task)
     started, outcomes = [], []
@@ -236,7 +236,7 @@ def test_a_store_that_asks_for_less_gets_less(files, client_of):
     root, tasks = files
     store = Store(lambda n: "slow" if n == 1 else None)  # the multiplexer's request: workers come later
     bucket = Bucket("bucket", client=client_of(store.url, pool=32))
-    engine = TransferEngine(DataRoot(root), bucket, engine="lean", n_threads=16)
+    engine = TransferEngine(DataRoot(root), bucket, engine="direct", n_threads=16)
     for task in tasks:
         engine.submit(task)
     least = 16
@@ -284,7 +284,7 @@ def test_no_small_file_is_sent_without_leave(files, client_of):
         return leave.is_set()
 
     bucket = Bucket("bucket", client=client_of(store.url))
-    engine = TransferEngine(DataRoot(root), bucket, engine="lean", n_threads=4, may_write=may_write)
+    engine = TransferEngine(DataRoot(root), bucket, engine="direct", n_threads=4, may_write=may_write)
     for task in tasks:
         engine.submit(task)
     assert asked.wait(60)
@@ -315,7 +315,7 @@ def test_a_thread_that_dies_is_told_of_after_all_it_had_reached(tmp_path, client
     leave = leave_once()
     # A worker takes what `may_write` raises for the file's fault: let another thing fail.
     may_write = (lambda: True) if size > 1000 else (lambda: next(leave))
-    engine = TransferEngine(DataRoot(tmp_path), bucket, engine="lean", n_threads=1, may_write=may_write)
+    engine = TransferEngine(DataRoot(tmp_path), bucket, engine="direct", n_threads=1, may_write=may_write)
     if size > 1000:
         begin = engine._outcomes.begin
         monkeypatch.setattr(engine._outcomes, "begin", lambda task: begin(task) if next(leave) else None)
@@ -388,7 +388,7 @@ def test_stopping_in_the_middle_leaves_each_file_with_an_outcome_or_a_name(files
     root, tasks = files
     store = Store()
     bucket = Bucket("bucket", client=client_of(store.url))
-    engine = TransferEngine(DataRoot(root), bucket, engine="lean", n_threads=2)
+    engine = TransferEngine(DataRoot(root), bucket, engine="direct", n_threads=2)
     for task in tasks:
         engine.submit(task)
     outcomes = []

@@ -24,7 +24,7 @@ from upload_client.transfer import DataRoot, TransferTask, send_files
 from upload_client.transfer.upload import _InOrder
 
 MIB = 1024**2
-ENGINES = pytest.mark.parametrize("engine", ["boto3", "lean"])
+ENGINES = pytest.mark.parametrize("engine", ["boto3", "direct"])
 
 
 def content(size):
@@ -79,7 +79,7 @@ def test_a_file_that_has_another_one_is_not(tmp_path, moto_bucket, name, size):
 @ENGINES
 def test_s3_is_given_the_two_that_it_checks_beside_crc32(tmp_path, moto_bucket, engine, monkeypatch):
     asked = []
-    wire = {"lean": DirectWire, "boto3": BotoWire}[engine]
+    wire = {"direct": DirectWire, "boto3": BotoWire}[engine]
     real = wire.perform
     monkeypatch.setattr(wire, "perform", lambda self, request: asked.append(request) or real(self, request))
     data = content(MIB)
@@ -93,7 +93,7 @@ def test_s3_is_given_the_two_that_it_checks_beside_crc32(tmp_path, moto_bucket, 
 def test_a_store_that_checks_refuses_what_has_another_md5(checking_bucket, engine):
     data = content(1000)
     crc32 = base64.b64encode(zlib.crc32(data).to_bytes(4, "big")).decode()
-    wire = {"lean": DirectWire, "boto3": BotoWire}[engine](checking_bucket)
+    wire = {"direct": DirectWire, "boto3": BotoWire}[engine](checking_bucket)
     try:
         refused = wire.perform(PutObject("a", data, crc32, None, md5=digests.encode(bytes(16))))
         assert refused.status == 400, refused

@@ -144,7 +144,7 @@ def test_bytes_on_the_wire_are_told_before_they_are_acknowledged(
     if parts:  # what surrounds the parts goes to a store that answers
         fast = BotoWire(bucket)
         monkeypatch.setattr(BotoWire, "perform", lambda _, request: _perform(fast, request))
-    with engine_of(large.parent, slow, n_threads=1, multipart_threshold=threshold, engine="lean") as engine:
+    with engine_of(large.parent, slow, n_threads=1, multipart_threshold=threshold, engine="direct") as engine:
         engine.submit(task(large, size=22 * MIB))
         until(lambda: engine.progress(9).bytes_done > MIB // 2)
         done, _, (file,) = engine.progress(9)
@@ -159,7 +159,7 @@ _perform = BotoWire.perform
 
 def test_small_files_on_their_way_are_told_of_too(slow_store, client_of, tmp_path):
     slow = Bucket("slow", client=client_of(slow_store, **ONCE))
-    with engine_of(tmp_path, slow, n_threads=2, engine="lean") as engine:
+    with engine_of(tmp_path, slow, n_threads=2, engine="direct") as engine:
         for n in range(5):
             path = tmp_path / str(n)
             path.write_bytes(b"x")

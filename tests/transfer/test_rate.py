@@ -19,7 +19,7 @@ from upload_client.transfer.engine import TransferEngine, TransferTask
 MIB = 1024**2
 
 
-@pytest.mark.parametrize("engine", ["lean", "boto3"])
+@pytest.mark.parametrize("engine", ["direct", "boto3"])
 @pytest.mark.parametrize(("n_files", "size"), [(12, MIB), (1, 12 * MIB)])
 def test_no_more_bytes_go_than_the_cap_allows(
     bucket: Bucket, tmp_path: Path, engine: str, n_files: int, size: int

@@ -29,7 +29,7 @@ class Scarce(DataRoot):
         return super().open(path)
 
 
-@pytest.mark.parametrize("name", ["lean", "boto3"])
+@pytest.mark.parametrize("name", ["direct", "boto3"])
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOMEM])
 def test_a_file_that_cannot_be_opened_for_want_of_descriptors_waits(
     moto_bucket, tmp_path, monkeypatch, name, number

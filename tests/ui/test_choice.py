@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from upload_client.ui import Calling, Several, people_reporter
+from upload_client.ui import CallbackReporter, ReporterGroup, people_reporter
 from upload_client.ui.jsonl import JsonlReporter
 from upload_client.ui.plain import PlainReporter
 from upload_client.ui.rich import RichReporter
@@ -55,7 +55,7 @@ def told(delivery, reporter):
 
 def test_json_goes_to_stdout_and_what_people_read_to_stderr(where, delivery):
     where(out=False, err=False)
-    told(delivery, Several([people_reporter(beside_json=True), JsonlReporter()]))
+    told(delivery, ReporterGroup([people_reporter(beside_json=True), JsonlReporter()]))
     assert all(line.startswith('{"schema_version": 1') for line in sys.stdout.getvalue().splitlines())
     assert "logged in as ada" in sys.stderr.getvalue()
 
@@ -64,7 +64,7 @@ def test_beside_json_in_a_file_a_terminal_is_drawn_on(where, delivery):
     where(out=False, err=True)
     people = people_reporter(beside_json=True)
     assert isinstance(people, RichReporter)
-    told(delivery, Several([people, JsonlReporter()]))
+    told(delivery, ReporterGroup([people, JsonlReporter()]))
     assert len(sys.stdout.getvalue().splitlines()) == 15
     assert "\x1b[?25h" in sys.stderr.getvalue()
 
@@ -81,7 +81,7 @@ def test_people_are_told_nothing_on_stdout(where, delivery):
 
 
 def test_whoever_hands_events_on_knows_whether_the_summary_was_among_them(delivery):
-    several = Several([])
+    several = ReporterGroup([])
     for event in delivery[:-1]:
         several.handle(event)
     assert not several.ended
@@ -99,7 +99,7 @@ def test_a_display_that_fails_is_replaced_by_log_lines_and_ends_nothing(where, d
         def close(self):
             raise RuntimeError
 
-    told(delivery, Several([Broken(), JsonlReporter()]))
+    told(delivery, ReporterGroup([Broken(), JsonlReporter()]))
     assert (
         "error: the display has failed (IndexError: no such line); the delivery goes on"
         in sys.stderr.getvalue()
@@ -110,7 +110,7 @@ def test_a_display_that_fails_is_replaced_by_log_lines_and_ends_nothing(where, d
 
 def test_a_function_is_called_with_each_event(delivery):
     seen = []
-    calling = Calling(seen.append)
+    calling = CallbackReporter(seen.append)
     for event in delivery:
         calling.handle(event)
     calling.close()

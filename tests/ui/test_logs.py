@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from upload_client.events import FileChanged, Health, Message, Progress, Summary
-from upload_client.ui import Several
+from upload_client.ui import ReporterGroup
 from upload_client.ui.logs import LoggingReporter
 
 
@@ -90,6 +90,6 @@ def test_a_display_that_fails_is_replaced_although_a_log_is_there(capsys):
         def close(self):
             pass
 
-    several = Several([Broken(), LoggingReporter()])
+    several = ReporterGroup([Broken(), LoggingReporter()])
     several.handle(Message("still told", "info"))
     assert "still told" in capsys.readouterr().err

@@ -9,12 +9,12 @@ import pytest
 from rich.console import Console
 
 from upload_client.core.delivery_status import (
+    DeliveryPhase,
     DeliveryStatus,
     LockStatus,
     Notice,
-    Phase,
+    ObservedReceipt,
     Rate,
-    ReceiptSeen,
     RunStatus,
     ValidatorStatus,
 )
@@ -40,7 +40,7 @@ def status(**more) -> DeliveryStatus:
         "delivery_id": "d1",
         "transfer_type": "staging",
         "at": AT,
-        "phase": Phase.TRANSFERRING,
+        "phase": DeliveryPhase.TRANSFERRING,
         "headline": "files are being sent",
         "lock": lock(),
         "run": RunStatus(3, "qhxkvbnzmru", AT, AT, 4.0, None, "", 0.1, 2),
@@ -49,7 +49,7 @@ def status(**more) -> DeliveryStatus:
         "rate": Rate(300.0, 4_000_000.0, 2.0, 1.5),
         "eta_seconds": 600.0,
         "validator": ValidatorStatus("judge", 1, 3, AT, 9.0, None, ""),
-        "receipt": ReceiptSeen("staging/receipt/00000003.json", 3, 0.0),
+        "receipt": ObservedReceipt("staging/receipt/00000003.json", 3, 0.0),
         "wrong": (Problem("invalid", "torn", "Fix it.", 1, (HOSTILE,)),),
         "last": (NamedFile(HOSTILE, "invalid", "torn\n\x1b[31m", AT),),
         "problems": (Notice("error", "invalid_files", f"torn {HOSTILE}", "Fix it."),),
@@ -131,7 +131,7 @@ def test_of_a_delivery_that_is_not_there_only_that_is_said():
     text = shown(
         status(
             **nothing,
-            phase=Phase.MISSING,
+            phase=DeliveryPhase.MISSING,
             headline="there is no delivery",
             files=dict.fromkeys(FILES, 0),
             wrong=(),
@@ -148,7 +148,7 @@ def test_in_a_line_it_changes_only_where_something_has():
         "transferring: sent [red]\\x1b[2J\\u202e.csv; sent 2,498 of 4,000 files, 3.8 MiB/s"
     )
     assert text.endswith("10:00 left")
-    assert line(status(phase=Phase.ENDED, headline="ended")) == "ended: ended"
+    assert line(status(phase=DeliveryPhase.ENDED, headline="ended")) == "ended: ended"
     unknown = line(status(rate=None, eta_seconds=None))
     assert unknown.endswith("sent 2,498 of 4,000 files")
 
@@ -158,13 +158,13 @@ def test_it_says_where_a_delivery_was_handed_over():
         *("toy", "d1", "staging", 3, "staging/receipt/00000003.json", "a" * 64, "s3://landing/"),
         *("s3://archive/toy/", 1, 2, "b" * 64, AT, "agent"),
     )
-    complete = status(phase=Phase.COMPLETE, hand_over=record)
+    complete = status(phase=DeliveryPhase.COMPLETE, hand_over=record)
     assert "s3://archive/toy/" in shown(complete)
     assert "removed from landing" not in shown(complete)
-    going = status(phase=Phase.COMPLETE, hand_over=replace(record, removing_at=AT))
+    going = status(phase=DeliveryPhase.COMPLETE, hand_over=replace(record, removing_at=AT))
     assert "being removed from landing" in shown(going, width=120)
     assert "bucket" not in shown(going, width=120)
-    gone = status(phase=Phase.COMPLETE, hand_over=replace(record, removing_at=AT, removed_at=AT))
+    gone = status(phase=DeliveryPhase.COMPLETE, hand_over=replace(record, removing_at=AT, removed_at=AT))
     assert "being removed" not in shown(gone, width=120)
     assert "removed from landing" in shown(gone, width=120)
     assert "bucket" not in shown(gone, width=120)

@@ -11,7 +11,7 @@ from upload_client.client import Outcome, UploadClient
 from upload_client.core.exits import ExitCode
 from upload_client.errors import DeliveryError, Interrupted, UsageError
 from upload_client.events import Event, Summary
-from upload_client.ui import Several
+from upload_client.ui import ReporterGroup
 from upload_client.ui.ending import problem_lines
 from upload_client.ui.plain import PlainReporter
 
@@ -71,7 +71,7 @@ class ClientActivity(Activity):
         self.check_stopped()
         arguments = dict(self._make())
         seen = _Last()
-        arguments["reporter"] = Several([arguments.get("reporter") or PlainReporter(), seen])
+        arguments["reporter"] = ReporterGroup([arguments.get("reporter") or PlainReporter(), seen])
         self.metadata.update(
             {name: arguments[name] for name in ("dataset", "delivery_id") if name in arguments}
         )

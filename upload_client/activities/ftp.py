@@ -8,9 +8,9 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator
 
+from upload_client.activities.destination import ServerFileWriter
 from upload_client.activities.errors import NotDelivered, without_secrets
-from upload_client.activities.placing import ServerFileWriter
-from upload_client.core.placing import BLOCK, check_filename, folders
+from upload_client.core.partial_files import BLOCK, check_filename, folders
 from upload_client.errors import LoginRefused, NotReachable, UsageError
 
 _NOT_THERE = {"450", "550"}

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from upload_client.activities.destination import AtomicFileWriter, named
 from upload_client.activities.errors import NotDelivered
-from upload_client.activities.placing import Placing, named
 from upload_client.errors import UsageError
 from upload_client.support.atomic import naming
 from upload_client.support.own_limits import advice
@@ -25,7 +25,7 @@ class LocalFileWriter:
 
     def __init__(self, folder: str | os.PathLike[str] | None = None) -> None:
         self._folder = None if folder is None else Path(folder)
-        self._placing = Placing()
+        self._placing = AtomicFileWriter()
 
     def write(self, reader: BinaryIO, metadata: Mapping[str, Any]) -> dict[str, Any]:
         """Write the metadata's ``filename``; what is there is replaced in one moment.

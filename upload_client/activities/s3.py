@@ -28,8 +28,8 @@ MAX_LINK = 7 * 24 * 3600
 """Seconds for which a link may hold (S3 user guide, "Download and upload objects with presigned URLs")."""
 
 
-class _Where:
-    """The address of S3, as `upload_client.s3.clients` asks for it."""
+class _S3Endpoint:
+    """Where S3 is, in the form that `upload_client.s3.clients` takes."""
 
     def __init__(self, endpoint_url: str | None) -> None:
         self.endpoint_url = endpoint_url
@@ -100,7 +100,7 @@ class S3Client:
                     hint="Configure them as for the AWS tools, or give both keys.",
                 )
             # Links of the older signature end at another time than they are asked to.
-            return s3_client(session, _Where(self._endpoint_url), signature_version="s3v4")
+            return s3_client(session, _S3Endpoint(self._endpoint_url), signature_version="s3v4")
         except botocore.exceptions.BotoCoreError as error:
             raise UsageError(f"S3 cannot be spoken to: {error}") from error
 

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from upload_client.activities.destination import ServerFileWriter
 from upload_client.activities.errors import NotDelivered, missing_extra, without_secrets
-from upload_client.activities.placing import ServerFileWriter
-from upload_client.core.placing import folders
+from upload_client.core.partial_files import folders
 from upload_client.errors import LoginRefused, NotReachable, UsageError
 from upload_client.support.inputs import kept
 

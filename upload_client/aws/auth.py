@@ -33,7 +33,7 @@ from upload_client.core.partitions import domain_of
 from upload_client.core.preflight import advice
 from upload_client.core.text import for_terminal
 from upload_client.errors import DeliveryError, LoginRefused, NotReachable
-from upload_client.s3.bucket import StoreError, WayBlocked, refusal, store_errors
+from upload_client.s3.bucket import ConnectionBlocked, StoreError, refusal, store_errors
 from upload_client.s3.clients import client, one_of_many, quickened, time_outs
 from upload_client.s3.skew import SET_CLOCK, clock_and_hint, explain_expiry
 from upload_client.s3.trouble import Trouble, trouble_of
@@ -198,7 +198,7 @@ def fetch_parameter(session: boto3.Session, settings: Settings) -> str:
     except StoreError as error:
         if error.meaning is Meaning.CLOCK or error.meaning.credentials:
             raise LoginRefused(str(error), hint=error.hint) from error
-        if isinstance(error, WayBlocked):
+        if isinstance(error, ConnectionBlocked):
             raise
         kind = ParameterDenied if error.meaning is Meaning.DENIED else SettingsError
         raise kind(
@@ -302,7 +302,7 @@ class CognitoLogin:
                 )
                 self._keep(answer["AuthenticationResult"])
                 return self._fetch()
-        except _Refused as error:
+        except _CognitoRefusal as error:
             self._refused = LoginRefused(
                 f"the login of {self._username} has ended and is not renewed ({error.reason})",
                 hint="Run the same command again: it logs in again and resumes where this run stopped.",
@@ -358,7 +358,9 @@ class CognitoLogin:
         if means is Meaning.CLOCK:
             clock, hint = clock_and_hint(trouble.date)
             message = f"{clock}. {message}"
-        return _Refused(f"the login of {self._username} was refused: {message}", hint=hint, reason=message)
+        return _CognitoRefusal(
+            f"the login of {self._username} was refused: {message}", hint=hint, reason=message
+        )
 
     def _challenges(self, username: str, password: str) -> Mapping[str, Any]:
         """Answer what the user pool asks until it gives tokens.
@@ -649,7 +651,7 @@ def _rule(error: ClientError) -> str:
     return next((f": {ours}" for theirs, ours in _PASSWORD_RULES.items() if theirs in message), "")
 
 
-class _Refused(LoginRefused):
+class _CognitoRefusal(LoginRefused):
     """Cognito has refused; `said` is why."""
 
     code = LoginRefused.code

@@ -14,7 +14,7 @@ import boto3
 from botocore.credentials import CredentialResolver, ProcessProvider
 from botocore.exceptions import CredentialRetrievalError
 
-from upload_client.core.foreign import sanitized
+from upload_client.core.redaction import sanitized
 from upload_client.support.program import MAX_OUTPUT, TooMuchOutput, run_program
 
 CREDENTIAL_PROCESS_SECONDS: Final = 120.0

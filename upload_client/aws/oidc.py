@@ -74,7 +74,7 @@ _URL = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+(/[!-~]*)?")
 _RUN_AGAIN = "Run the same command again in a terminal: it logs in again and resumes where this run stopped."
 
 
-class _Refused(LoginRefused):
+class _OidcRefusal(LoginRefused):
     """The issuer, or STS, has refused; `error` is its code."""
 
     code = LoginRefused.code
@@ -143,7 +143,7 @@ class OidcLogin:
             NotReachable: the issuer or STS cannot be reached.
         """
         self._places = self._patience(self._discovered)
-        with contextlib.suppress(_Refused):  # a login that has ended is followed by another one
+        with contextlib.suppress(_OidcRefusal):  # a login that has ended is followed by another one
             self._patience(self._renew)
         if not self._id_token:
             self._ask_person()
@@ -175,7 +175,7 @@ class OidcLogin:
         try:
             self._renew()
             return self._fetch()
-        except _Refused as error:
+        except _OidcRefusal as error:
             raise LoginRefused(f"the login has ended and is not renewed: {error}", hint=_RUN_AGAIN) from error
 
     # ------------------------------------------------------------------------------------------ the issuer
@@ -229,7 +229,7 @@ class OidcLogin:
             body = self._oauth.prepare_request_body(given["device_code"], include_client_id=True)
             try:
                 self._patience(partial(self._take, body))
-            except _Refused as error:
+            except _OidcRefusal as error:
                 if error.error == "slow_down":
                     pause += _SLOWER
                 elif error.error != "authorization_pending":
@@ -263,7 +263,7 @@ class OidcLogin:
         one that lies in the file is taken: another process of this person may have renewed since.
 
         Raises:
-            _Refused: the login has ended.
+            _OidcRefusal: the login has ended.
         """
         token = self._kept() or self._refresh_token
         for left in reversed(range(_MOST_TOKENS)):
@@ -271,7 +271,7 @@ class OidcLogin:
                 return
             try:
                 self._take(self._oauth.prepare_refresh_body(refresh_token=token, **self._who()))
-            except _Refused as error:
+            except _OidcRefusal as error:
                 newer = self._kept()
                 if newer in ("", token):
                     if error.error == "invalid_grant":
@@ -290,13 +290,13 @@ class OidcLogin:
         """Have the issuer give tokens.
 
         Raises:
-            _Refused: it gives none.
+            _OidcRefusal: it gives none.
         """
         _, answer = self._post("token_endpoint", body)
         token, refresh = answer.get("id_token"), answer.get("refresh_token")
         if not isinstance(token, str) or not 0 < len(token) <= _MAX_TOKEN:
             # Also where it renews and gives none, which it may: then the person logs in anew.
-            raise _Refused(self._is_none("it gives no identity token: oidc_scope needs openid"))
+            raise _OidcRefusal(self._is_none("it gives no identity token: oidc_scope needs openid"))
         self._id_token = token
         remember(token, str(answer.get("access_token") or ""))
         if isinstance(refresh, str) and 0 < len(refresh) <= _MAX_TOKEN:
@@ -316,7 +316,7 @@ class OidcLogin:
             error = str(content.get("error") or "")
             error = error if re.fullmatch(r"[a-z_]{1,60}", error) else f"HTTP {status}"
             description = for_log(without_secrets(str(content.get("error_description") or "")), 200)
-            raise _Refused(
+            raise _OidcRefusal(
                 f"{self._issuer} refuses: {error}{f' ({description})' if description else ''}",
                 error=error,
                 hint="Ask the receiver whether you may log in there.",
@@ -370,7 +370,7 @@ class OidcLogin:
             return NotReachable(f"{who}: {trouble.message or trouble.code}", hint=advice(means))
         if means in (Meaning.UNTRUSTED, Meaning.PROXY_LOGIN):
             return refusal(who, trouble)
-        return _Refused(f"{who} refuses: {without_secrets(trouble.message or trouble.code)}")
+        return _OidcRefusal(f"{who} refuses: {without_secrets(trouble.message or trouble.code)}")
 
     # ------------------------------------------------------------------------------------------ the store
 

@@ -6,36 +6,35 @@ import atexit
 import gc
 from typing import Final
 
-__all__ = ["keep_what_is_there", "look_for_garbage_seldom"]
+__all__ = ["collect_garbage_rarely", "freeze_loaded_objects"]
 
 _MANY_OBJECTS: Final = 100_000
 
 
-def look_for_garbage_seldom() -> None:
-    """Have Python look for what could be thrown away after so many new objects only. For a whole process.
+def collect_garbage_rarely() -> None:
+    """Run Python's cyclic garbage collector only after so many new objects. For a whole process.
 
-    What is imported, and what a run makes of a hundred thousand files, stays until its end: to look through
-    it again and again is a fifth of the computing. At its end nothing is looked for at all: to take all of it
-    apart, object by object, takes as long as a quarter of a start.
+    Imported modules, and the objects of a hundred thousand files, live until the end of the process: scanning
+    them again and again is a fifth of the computing. At the end nothing is collected: to free every object
+    takes as long as a quarter of a start.
     """
     gc.set_threshold(_MANY_OBJECTS, *gc.get_threshold()[1:])
-    atexit.unregister(_leave_the_rest)  # once is enough
-    atexit.register(_leave_the_rest)
+    atexit.unregister(_skip_final_collection)  # once is enough
+    atexit.register(_skip_final_collection)
 
 
-def keep_what_is_there() -> None:
-    """Look for no garbage among what is there by now, and begin anew to count new objects.
+def freeze_loaded_objects() -> None:
+    """Exclude all present objects from garbage collection (`gc.freeze`), and count new ones from 0.
 
-    Once all is loaded a short run makes fewer than it takes to look for garbage at all, which would go
-    through what has been loaded: that is a tenth of a start. Nothing is done where the process is somebody
-    else's.
+    Once all is loaded a short run makes too few objects for a collection, which would scan all that was
+    loaded: a tenth of a start. Does nothing in a process of somebody else, which imported this package.
     """
     if gc.get_threshold()[0] == _MANY_OBJECTS:
         gc.freeze()
 
 
-def _leave_the_rest() -> None:
-    """Leave what is left to the system, which takes the whole memory back.
+def _skip_final_collection() -> None:
+    """Free nothing at the end: the system takes the whole memory back.
 
     Whatever has to be done at the end is done all the same: threads have ended, files are closed and written,
     and what was registered to be called has been called, or is called after this.

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from typing import TextIO
 
-from upload_client.cli import look_for_garbage_seldom
+from upload_client.cli import collect_garbage_rarely
 from upload_client.cli.check import check
 from upload_client.cli.completion import completion
 from upload_client.cli.deliver import deliver
@@ -31,7 +31,7 @@ from upload_client.cli.status import status
 from upload_client.cli.sync import sync
 from upload_client.cli.unlock import unlock
 from upload_client.cli.verify import verify
-from upload_client.support.streams import guard_standard_streams, open_what_is_closed
+from upload_client.support.streams import guard_standard_streams, open_closed_streams
 
 deliver.add_command(index)
 deliver.add_command(sandbox)
@@ -59,10 +59,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code, see ``--help``. A failure is one sentence and a hint on stderr, no traceback.
     """
     if arguments is None:
-        open_what_is_closed()
-        _speak_utf_8()
+        open_closed_streams()
+        _restart_in_utf_8_mode()
         guard_standard_streams()
-        look_for_garbage_seldom()
+        collect_garbage_rarely()
     for stream in (sys.stdout, sys.stderr):
         _write_any_name(stream)
     if arguments is not None:
@@ -87,7 +87,7 @@ def _run(given: list[str]) -> int:
     return code if isinstance(code, int) else 0
 
 
-def _speak_utf_8() -> None:
+def _restart_in_utf_8_mode() -> None:
     """Begin anew in Python's UTF-8 mode where the locale has another encoding: file names are bytes in UTF-8.
 
     Else each path that is typed, and each that stands in a file, would have to be brought from one to the

@@ -17,7 +17,7 @@ import click
 
 from upload_client.cli.failure import GIVEN
 from upload_client.cli.help import Command, Section, exit_codes
-from upload_client.cli.place import (
+from upload_client.cli.options import (
     Chosen,
     choice_options,
     delivery_options,
@@ -192,10 +192,10 @@ def check(
         # What follows is long in loading: what is typed wrongly has been told.
         from upload_client.cli.prompt import find_prompt  # noqa: PLC0415 # imports boto3
         from upload_client.index import sources  # noqa: PLC0415 # imports boto3
-        from upload_client.index.taking import take  # noqa: PLC0415 # not for --help
-        from upload_client.preflight import Order, preflight  # noqa: PLC0415 # imports boto3
+        from upload_client.index.loading import take  # noqa: PLC0415 # not for --help
+        from upload_client.preflight import CheckRequest, preflight  # noqa: PLC0415 # imports boto3
 
-        order = Order(
+        request = CheckRequest(
             dataset=dataset,
             delivery_id=delivery_id,
             transfer_type="sample" if sample else "staging",
@@ -215,7 +215,7 @@ def check(
         )
         progress = stack.enter_context(ProgressLine(silent=as_json))
         findings = []
-        for finding in preflight(order, report=lambda what: progress.show(f"{what} …")):
+        for finding in preflight(request, report=lambda what: progress.show(f"{what} …")):
             findings.append(finding)
             if as_json:
                 _notify_program(finding)
@@ -253,30 +253,30 @@ def _clean(dataset: str, delivery_id: str, *, sample: bool, profile: str | None,
     from upload_client.core.times import timestamp  # noqa: PLC0415 # not for --help
     from upload_client.s3.unfinished import abort, unfinished_uploads  # noqa: PLC0415 # imports boto3
 
-    settings, places = log_in(dataset, delivery_id, sample=sample, profile=profile, patience=patience)
+    settings, buckets = log_in(dataset, delivery_id, sample=sample, profile=profile, patience=patience)
     patiently = waiting(settings)
-    patiently(lambda: adopt_profile(places.control, places.layout))
+    patiently(lambda: adopt_profile(buckets.control, buckets.layout))
     lock = Lock(
-        places.control,
-        places.layout.owned,
+        buckets.control,
+        buckets.layout.owned,
         agent_id=new_agent_id(),
         lease_seconds=settings.lease_seconds,
-        transfer_type=places.layout.transfer_type,
+        transfer_type=buckets.layout.transfer_type,
     )
     n, ids = 0, set[str]()
     try:
-        floor = patiently(lambda: epoch_floor(places.control, places.layout))
+        floor = patiently(lambda: epoch_floor(buckets.control, buckets.layout))
         patiently(lambda: lock.acquire(floor))  # a run that is at work needs them
         lock.start()
         while found := [  # once more: of many a store may tell the first alone
             upload
-            for upload in patiently(lambda: list(unfinished_uploads(places.landing)))
+            for upload in patiently(lambda: list(unfinished_uploads(buckets.landing)))
             if upload.upload_id not in ids
         ]:
             for upload in found:
                 click.echo(f"{for_terminal(upload.key)}  begun {timestamp(upload.initiated)}")
                 lock.check_held()
-                patiently(partial(abort, places.landing, upload))
+                patiently(partial(abort, buckets.landing, upload))
                 ids.add(upload.upload_id)
                 n += 1
     finally:
@@ -359,9 +359,9 @@ class _Table:
 
         from upload_client.core.preflight import BY_NAME, CHECKS  # noqa: PLC0415 # not for --help
 
-        order = [check.name for check in CHECKS]
+        request = [check.name for check in CHECKS]
         by_section = groupby(
-            sorted(findings, key=lambda finding: order.index(finding.check)),
+            sorted(findings, key=lambda finding: request.index(finding.check)),
             key=lambda finding: BY_NAME[finding.check].section,
         )
         for section, of_section in by_section:

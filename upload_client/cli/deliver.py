@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from upload_client.cli import keep_what_is_there
+from upload_client.cli import freeze_loaded_objects
 from upload_client.cli.failure import COMMAND, EXIT_CODES, Failure
 from upload_client.cli.help import ENVIRONMENT, Group, Section
-from upload_client.cli.place import (
+from upload_client.cli.options import (
     Chosen,
     choice_options,
     digest_option,
@@ -72,7 +72,7 @@ def _threads(text: str) -> int | str:
 
 
 @dataclass(frozen=True)
-class _Order:
+class _DeliveryOptions:
     """The order given on the command line."""
 
     dataset: str | None
@@ -303,7 +303,7 @@ def deliver(ctx: click.Context, /, **options: Any) -> int | None:  # noqa: ANN40
                 f"--{given[0].replace('_', '-')} is for a delivery, not for {ctx.invoked_subcommand!r}"
             )
         return None
-    return _run(_Order(**options), (*_program(), *_typed(ctx)))
+    return _run(_DeliveryOptions(**options), (*_program(), *_typed(ctx)))
 
 
 def _program() -> tuple[str, ...]:
@@ -333,41 +333,41 @@ def _typed(ctx: click.Context) -> Iterator[str]:
                     yield str(one)
 
 
-def _run(order: _Order, typed: tuple[str, ...]) -> int:
+def _run(options: _DeliveryOptions, typed: tuple[str, ...]) -> int:
     """Deliver, and tell people and programs how it went."""
     from upload_client.cli.signals import interruptible  # noqa: PLC0415 # not for --help
     from upload_client.support.in_use import note  # noqa: PLC0415 # not for --help
     from upload_client.support.inputs import one_reader  # noqa: PLC0415 # not for --help
-    from upload_client.ui import Several, people_reporter  # noqa: PLC0415 # not for --help
+    from upload_client.ui import ReporterGroup, people_reporter  # noqa: PLC0415 # not for --help
     from upload_client.ui.ending import Command  # noqa: PLC0415 # not for --help
     from upload_client.ui.jsonl import JsonlReporter  # noqa: PLC0415 # not for --help
     from upload_client.ui.logs import LoggingReporter  # noqa: PLC0415 # not for --help
 
-    verbosity = order.verbose - order.quiet
-    people = people_reporter(beside_json=order.json, verbosity=verbosity, command=Command(typed))
-    machine = JsonlReporter() if order.json else None
-    logged = LoggingReporter(verbosity=int(order.log_file is not None or order.verbose > 1))
-    reporter = Several([people, logged] if machine is None else [people, machine, logged])
+    verbosity = options.verbose - options.quiet
+    people = people_reporter(beside_json=options.json, verbosity=verbosity, command=Command(typed))
+    machine = JsonlReporter() if options.json else None
+    logged = LoggingReporter(verbosity=int(options.log_file is not None or options.verbose > 1))
+    reporter = ReporterGroup([people, logged] if machine is None else [people, machine, logged])
     log_path: Path | None = None
     log = ExitStack()
     try:
         with interruptible(), ExitStack() as stack:
-            log_path = log.enter_context(_logging(order, typed))
-            if order.report is not None:
-                check_target(order.report)
-                note(order.report, "the report")
-            one_reader(profile=order.profile, index=order.index, exclude_from=order.exclude_from)
-            client = _client(order, reporter, stack)
-            keep_what_is_there()
+            log_path = log.enter_context(_logging(options, typed))
+            if options.report is not None:
+                check_target(options.report)
+                note(options.report, "the report")
+            one_reader(profile=options.profile, index=options.index, exclude_from=options.exclude_from)
+            client = _client(options, reporter, stack)
+            freeze_loaded_objects()
             from upload_client.delivery.watchdog import watched  # noqa: PLC0415 # imports boto3
 
-            if order.dry_run:
-                return _dry_run(client, order, machine)
+            if options.dry_run:
+                return _dry_run(client, options, machine)
             run = client._run  # noqa: SLF001 - of the same program
-            with watched(run.settings.standstill * (6 if order.dask else 1), run):
+            with watched(run.settings.standstill * (6 if options.dask else 1), run):
                 outcome = client.run()
-            if order.report is not None:
-                write_report_of(client, order.report, quiet=order.quiet)
+            if options.report is not None:
+                write_report_of(client, options.report, quiet=options.quiet)
         if outcome.error is not None:
             raise outcome.error  # noqa: TRY301 # to be told as any other
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 # each is put into words
@@ -376,7 +376,7 @@ def _run(order: _Order, typed: tuple[str, ...]) -> int:
             machine.handle(failure.summary())
         reporter.close()
         _log.error("exit code %d: %s", failure.exit_code, failure.sentence, exc_info=error)
-        if order.debug:
+        if options.debug:
             failure.print_traceback(error)
         if not reporter.ended:  # else the summary has told it
             failure.print()
@@ -389,14 +389,14 @@ def _run(order: _Order, typed: tuple[str, ...]) -> int:
     return int(outcome.exit_code)
 
 
-def _logging(order: _Order, typed: tuple[str, ...]) -> AbstractContextManager[Path | None]:
+def _logging(options: _DeliveryOptions, typed: tuple[str, ...]) -> AbstractContextManager[Path | None]:
     """The log of this run. One that is not even told which delivery is meant keeps none."""
     from upload_client.cli.logs import logging_run  # noqa: PLC0415 # not for --help
 
-    names = (order.dataset or SANDBOX_DATASET, order.delivery_id or SANDBOX_DELIVERY)
-    if order.log_file is None and not (order.sandbox or (order.dataset and order.delivery_id)):
+    names = (options.dataset or SANDBOX_DATASET, options.delivery_id or SANDBOX_DELIVERY)
+    if options.log_file is None and not (options.sandbox or (options.dataset and options.delivery_id)):
         return nullcontext()
-    return logging_run(typed, names, log_file=order.log_file, on_stderr=order.verbose > 1)
+    return logging_run(typed, names, log_file=options.log_file, on_stderr=options.verbose > 1)
 
 
 def _name_log(path: Path | None, exit_code: int) -> None:
@@ -405,11 +405,11 @@ def _name_log(path: Path | None, exit_code: int) -> None:
         click.echo(f"log: {for_terminal(str(path))}", err=True)
 
 
-def _client(order: _Order, reporter: Reporter, stack: ExitStack) -> UploadClient:
+def _client(options: _DeliveryOptions, reporter: Reporter, stack: ExitStack) -> UploadClient:
     """A client for what is asked for, ready to connect."""
-    dataset, delivery_id, settings = _settings(order, reporter, stack)
-    choice = Chosen(order.include, order.exclude, order.exclude_from, order.symlinks).choice(settings)
-    refuse_at_once(order.source, choice, order.index)
+    dataset, delivery_id, settings = _settings(options, reporter, stack)
+    choice = Chosen(options.include, options.exclude, options.exclude_from, options.symlinks).choice(settings)
+    refuse_at_once(options.source, choice, options.index)
     # What follows is long in loading: what is typed wrongly has been told.
     from upload_client.aws.auth import open_session  # noqa: PLC0415 # imports boto3
     from upload_client.cli.cluster import dask_executor  # noqa: PLC0415 # not for --help
@@ -419,7 +419,7 @@ def _client(order: _Order, reporter: Reporter, stack: ExitStack) -> UploadClient
     from upload_client.delivery.watchdog import watched  # noqa: PLC0415 # imports boto3
     from upload_client.events import Message  # noqa: PLC0415 # not for --help
     from upload_client.index import left_out_of, sources  # noqa: PLC0415 # not for --help
-    from upload_client.index.taking import take  # noqa: PLC0415 # not for --help
+    from upload_client.index.loading import take  # noqa: PLC0415 # not for --help
     from upload_client.support.patience import Patience  # noqa: PLC0415 # not for --help
 
     def wait(why: str) -> None:
@@ -429,13 +429,13 @@ def _client(order: _Order, reporter: Reporter, stack: ExitStack) -> UploadClient
     prompt = find_prompt()
     session: boto3.Session | None = None
     source: Path | Bucket
-    if sources.is_bucket(order.source):
+    if sources.is_bucket(options.source):
         session = open_session(settings, prompt=prompt, patience=patiently)
-        source = sources.bucket_of(order.source, session, settings)
+        source = sources.bucket_of(options.source, session, settings)
     else:
-        source = Path(order.source)
-    transfer_type: TransferType = "sample" if order.sample else "staging"
-    executor, n_batches = stack.enter_context(dask_executor(order.dask)) if order.dask else (None, 1)
+        source = Path(options.source)
+    transfer_type: TransferType = "sample" if options.sample else "staging"
+    executor, n_batches = stack.enter_context(dask_executor(options.dask)) if options.dask else (None, 1)
     reading = stack.enter_context(ReadingProgress())
 
     def note_down(note: str) -> None:
@@ -443,20 +443,20 @@ def _client(order: _Order, reporter: Reporter, stack: ExitStack) -> UploadClient
         reporter.handle(Message(note, "info", MessageCode.INDEX_READ))
 
     # Who names a list may be typing it.
-    with watched(settings.standstill) if order.index is None else nullcontext():
+    with watched(settings.standstill) if options.index is None else nullcontext():
         index = patiently(
             lambda: take(
                 source,
-                order.index,
+                options.index,
                 choice,
-                as_format=order.index_format,
-                own=not order.no_index,
+                as_format=options.index_format,
+                own=not options.no_index,
                 notify=note_down,
                 on_progress=reading,
             )
         )
     reading.wipe()
-    if order.verbose and not order.dry_run:
+    if options.verbose and not options.dry_run:
         for line in _named_left_out(left_out_of(index)):
             reporter.handle(Message(line, "info", MessageCode.LEFT_OUT))
     return UploadClient(
@@ -467,20 +467,20 @@ def _client(order: _Order, reporter: Reporter, stack: ExitStack) -> UploadClient
         source=source,
         n_threads=None,
         max_retries=None,
-        debug=order.debug,
+        debug=options.debug,
         settings=settings,
         session=session,
         reporter=reporter,
         symlinks=choice.symlinks,
-        resend_invalid=order.resend_invalid,
-        output_dir=order.output_dir,
+        resend_invalid=options.resend_invalid,
+        output_dir=options.output_dir,
         prompt=prompt,
         executor=executor,
         n_batches=n_batches,
     )
 
 
-def _settings(order: _Order, reporter: Reporter, stack: ExitStack) -> tuple[str, str, Settings]:
+def _settings(options: _DeliveryOptions, reporter: Reporter, stack: ExitStack) -> tuple[str, str, Settings]:
     """The delivery's names and its settings; with --sandbox, a sandbox that lasts as long as `stack`."""
     from upload_client.core.codes import MessageCode  # noqa: PLC0415 # not for --help
     from upload_client.core.layout import check_name  # noqa: PLC0415 # not for --help
@@ -488,18 +488,18 @@ def _settings(order: _Order, reporter: Reporter, stack: ExitStack) -> tuple[str,
     from upload_client.events import Message  # noqa: PLC0415 # not for --help
     from upload_client.settings import load_settings  # noqa: PLC0415 # imports pydantic
 
-    dataset, delivery_id = order.dataset, order.delivery_id
+    dataset, delivery_id = options.dataset, options.delivery_id
     flags = {
-        "threads": order.threads,
-        "engine": order.engine,
-        "max_rate": order.max_rate,
-        "digest": order.digest,
-        "accept_unverified_store": order.accept_unverified_store or None,
-        "max_retries": order.max_retries,
-        "patience": order.patience,
+        "threads": options.threads,
+        "engine": options.engine,
+        "max_rate": options.max_rate,
+        "digest": options.digest,
+        "accept_unverified_store": options.accept_unverified_store or None,
+        "max_retries": options.max_retries,
+        "patience": options.patience,
     }
-    if order.sandbox:
-        if order.profile:
+    if options.sandbox:
+        if options.profile:
             raise UsageError("--sandbox brings its own profile: leave --profile out")
         from upload_client.sandbox import Sandbox  # noqa: PLC0415 # imports boto3
 
@@ -515,7 +515,7 @@ def _settings(order: _Order, reporter: Reporter, stack: ExitStack) -> tuple[str,
         )
     check_name(dataset, "dataset")
     check_name(delivery_id, "delivery_id")
-    return dataset, delivery_id, own_settings(order.profile, flags)
+    return dataset, delivery_id, own_settings(options.profile, flags)
 
 
 def _named_left_out(left: LeftOut) -> Iterator[str]:
@@ -526,7 +526,7 @@ def _named_left_out(left: LeftOut) -> Iterator[str]:
         yield f"left out: {more:,} more"
 
 
-def _dry_run(client: UploadClient, order: _Order, machine: JsonlReporter | None) -> int:
+def _dry_run(client: UploadClient, options: _DeliveryOptions, machine: JsonlReporter | None) -> int:
     """Say what a delivery would do. People read it on stdout, or on stderr where stdout is for a program."""
     from upload_client.core.left_out import sentence  # noqa: PLC0415 # not for --help
     from upload_client.core.states import STATES  # noqa: PLC0415 # not for --help
@@ -538,32 +538,32 @@ def _dry_run(client: UploadClient, order: _Order, machine: JsonlReporter | None)
     named: dict[Reason, list[str]] = {reason: [] for reason in plan.reasons}
     for relpath, state, reason in plan.rows:
         states[state] += 1
-        if order.verbose or (state != "valid" and len(named[reason]) < SHOWN):
+        if options.verbose or (state != "valid" and len(named[reason]) < SHOWN):
             named[reason].append(relpath)
         if machine is not None:
             machine.planned(relpath, state, reason)
     for reason, n in plan.reasons.items():
-        click.echo(f"{figures.files(n)}, {reason.sentence}", err=order.json)
-        if order.quiet or not named[reason]:
+        click.echo(f"{figures.files(n)}, {reason.sentence}", err=options.json)
+        if options.quiet or not named[reason]:
             continue
         for relpath in named[reason]:
-            click.echo(f"  {for_terminal(relpath)}", err=order.json)
+            click.echo(f"  {for_terminal(relpath)}", err=options.json)
         if more := n - len(named[reason]):
-            click.echo(f"  and {figures.files(more)} more (-v names all)", err=order.json)
+            click.echo(f"  and {figures.files(more)} more (-v names all)", err=options.json)
     if left_out := sentence(client.left_out.counts):
-        click.echo(left_out + " (-v names them)" * (not order.verbose), err=order.json)
-    for line in _named_left_out(client.left_out) if order.verbose else ():
-        click.echo(f"  {for_terminal(line)}", err=order.json)
+        click.echo(left_out + " (-v names them)" * (not options.verbose), err=options.json)
+    for line in _named_left_out(client.left_out) if options.verbose else ():
+        click.echo(f"  {for_terminal(line)}", err=options.json)
     for warning in client.warnings:
-        click.echo(f"warning: {for_terminal(warning)}", err=order.json)
+        click.echo(f"warning: {for_terminal(warning)}", err=options.json)
     headline = "This was a dry run: nothing was changed anywhere."
-    if client.places is not None:
-        where = for_terminal(str(client.places.landing))
+    if client.buckets is not None:
+        where = for_terminal(str(client.buckets.landing))
         click.echo(
             f"to send: {figures.files(plan.n_to_send)}, {figures.size(plan.n_bytes)}; to {where}",
-            err=order.json,
+            err=options.json,
         )
-    click.echo(headline, err=order.json)
+    click.echo(headline, err=options.json)
     if machine is not None:
         machine.handle(
             Summary(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from upload_client.cli.help import Command, Group, examples, exit_codes
-from upload_client.cli.place import (
+from upload_client.cli.options import (
     Chosen,
     choice_options,
     debug_option,
@@ -67,14 +67,14 @@ def infer(
     from upload_client.expectations.infer import infer as draft  # noqa: PLC0415 # imports pydantic
     from upload_client.support.atomic import check_free, replacing  # noqa: PLC0415 # not for --help
     from upload_client.support.in_use import note  # noqa: PLC0415 # not for --help
-    from upload_client.validator.opening import opener  # noqa: PLC0415 # not for --help
+    from upload_client.validator.opening import open_function  # noqa: PLC0415 # not for --help
 
     if output is not None:
         check_free(output, None, force=force)
     note(output, "what this run writes")
     files = _files(source, Chosen(include, exclude, exclude_from, symlinks))
     with ProgressLine() as line:
-        text = draft(source, files, opener=opener, on_progress=_showing(line, len(files)))
+        text = draft(source, files, open_function=open_function, on_progress=_showing(line, len(files)))
     if output is None:
         click.echo(text, nl=False)
         return
@@ -251,9 +251,9 @@ def import_(
         data = read_once(schema, "the schema", limit=MAX_BYTES + 1)
     except OSError as error:
         raise UsageError(f"{for_terminal(str(schema))} cannot be read: {error.strerror or error}") from error
-    text, lost = read(data, str(schema), form, kind=kind, files=list(files))  # type: ignore[arg-type] # as chosen
+    text, unsupported = read(data, str(schema), form, kind=kind, files=list(files))  # type: ignore[arg-type] # as chosen
     write_text(text, output, force=force)
-    _print_lost(lost, "is not in the document")
+    _print_lost(unsupported, "is not in the document")
 
 
 @expectations.command(
@@ -298,23 +298,23 @@ def export(*, document: Path, form: str, name: str | None, output: Path | None, 
             raise UsageError(f"say which type of files (--type); those with a schema: {types}")
         (name,) = names
     try:
-        text, lost = write(agreed, name, form)  # type: ignore[arg-type] # as chosen
+        text, unsupported = write(agreed, name, form)  # type: ignore[arg-type] # as chosen
     except ValueError as error:
         raise UsageError(for_terminal(str(error))) from None
     write_text(text, output, force=force)
-    _print_lost(lost, "is not in the schema")
+    _print_lost(unsupported, "is not in the schema")
 
 
-def _print_lost(lost: list[str], where: str) -> None:
+def _print_lost(unsupported: list[str], where: str) -> None:
     """Say on stderr what the other form does not have."""
-    for sentence in lost:
+    for sentence in unsupported:
         click.echo(f"{for_terminal(sentence)} ({where})", err=True)
 
 
 def _files(source: Path, chosen: Chosen) -> list[tuple[str, int]]:
     from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
     from upload_client.index import check_index  # noqa: PLC0415 # not for --help
-    from upload_client.index.taking import take  # noqa: PLC0415 # imports boto3
+    from upload_client.index.loading import take  # noqa: PLC0415 # imports boto3
 
     choice = chosen.choice()
     checked = check_index(take(source, None, choice), source, choice=choice)

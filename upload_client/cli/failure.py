@@ -19,7 +19,7 @@ from upload_client.core.text import for_log, for_terminal
 from upload_client.core.times import timestamp
 from upload_client.support.own_limits import DISK_FULL, advice, lack
 from upload_client.support.secrets import hidden, without_secrets
-from upload_client.support.streams import let_go, trouble_of
+from upload_client.support.streams import discard_pending, trouble_of
 
 if TYPE_CHECKING:
     from upload_client.events import Summary
@@ -214,7 +214,7 @@ def written(code: int) -> int:
         try:
             stream.flush()
         except (OSError, ValueError) as error:
-            let_go(stream)
+            discard_pending(stream)
             trouble = None if isinstance(error, BrokenPipeError) else error
         trouble = trouble or trouble_of(stream)
         if code == 0 and trouble is not None:

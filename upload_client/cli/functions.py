@@ -12,11 +12,11 @@ from pathlib import Path
 
 import click
 
-from upload_client.cli import look_for_garbage_seldom
+from upload_client.cli import collect_garbage_rarely
 from upload_client.cli.failure import Failure
 from upload_client.cli.help import Command, Section, examples, exit_codes
 from upload_client.cli.signals import in_order
-from upload_client.support.streams import guard_standard_streams, open_what_is_closed
+from upload_client.support.streams import guard_standard_streams, open_closed_streams
 
 __all__ = ["handle_lambda_request", "main"]
 
@@ -168,9 +168,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     if arguments is not None:
         return _run(list(arguments))
-    open_what_is_closed()
+    open_closed_streams()
     guard_standard_streams()
-    look_for_garbage_seldom()
+    collect_garbage_rarely()
     return in_order(lambda: _run(sys.argv[1:]))
 
 
@@ -194,7 +194,7 @@ def _failure(error: BaseException) -> Failure:
         status = "" if error.code is None else f": {error.code}"
         return Failure(1, f"the function ended its process before it had answered{status}", _ENDED)
     from upload_client.errors import DeliveryError, NotReachable  # noqa: PLC0415 # not for --help
-    from upload_client.s3.bucket import StoreError, WayBlocked  # noqa: PLC0415 # likewise
+    from upload_client.s3.bucket import ConnectionBlocked, StoreError  # noqa: PLC0415 # likewise
     from upload_client.support.own_limits import lack  # noqa: PLC0415 # likewise
 
     failure = Failure.of(error)
@@ -203,7 +203,7 @@ def _failure(error: BaseException) -> Failure:
 
         usage = isinstance(error, errors.InvalidRequest | errors.HandlerNotAllowed | errors.MissingExtra)
         hint = failure.hint
-        if isinstance(error, StoreError) and not isinstance(error, NotReachable | WayBlocked):
+        if isinstance(error, StoreError) and not isinstance(error, NotReachable | ConnectionBlocked):
             # What S3 refuses is told to providers elsewhere; here the receiver is at work.
             hint = _KEYS if error.meaning.credentials else _REFUSED
         return Failure(2 if usage else 1, failure.sentence, hint)

@@ -9,7 +9,7 @@ import click
 
 from upload_client.cli.completion import folders
 from upload_client.cli.help import Command, examples, exit_codes
-from upload_client.cli.place import (
+from upload_client.cli.options import (
     Chosen,
     choice_options,
     debug_option,
@@ -105,15 +105,15 @@ def index(
     chosen = Chosen(include, exclude, exclude_from, symlinks)
     own = None
     if sources.is_bucket(source):
-        from upload_client.cli.place import own_settings, waiting  # noqa: PLC0415 # for buckets alone
+        from upload_client.cli.options import own_settings, waiting  # noqa: PLC0415 # for buckets alone
 
         own = own_settings(profile, {"patience": patience})
     choice = chosen.choice(own)
     refuse_at_once(source, choice)
     # What follows is long in loading: what is typed wrongly has been told.
     from upload_client.index import scan_files  # noqa: PLC0415 # not for --help
+    from upload_client.index.loading import list_bucket  # noqa: PLC0415 # not for --help
     from upload_client.index.manifests import write_manifest  # noqa: PLC0415 # not for --help
-    from upload_client.index.taking import list_bucket  # noqa: PLC0415 # not for --help
 
     reading = click.get_current_context().with_resource(ReadingProgress())
     place: Path | Bucket

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from upload_client.cli.help import Command, Group, Section, examples, exit_codes
-from upload_client.cli.place import debug_option, delivery_options, force_option, log_in, output_option
+from upload_client.cli.options import debug_option, delivery_options, force_option, log_in, output_option
 from upload_client.cli.receipt_show import show
 from upload_client.core.text import for_terminal
 
@@ -87,7 +87,7 @@ def fetch(
     written on another machine. The receiver's signature, the time-stamp and the custody chain are fetched
     with it, where there are any. Nothing else is changed.
     """
-    _, places = log_in(dataset, delivery_id, sample=sample, profile=profile, patience=patience)
+    _, buckets = log_in(dataset, delivery_id, sample=sample, profile=profile, patience=patience)
     from upload_client.core.layout import number  # noqa: PLC0415 # not for --help
     from upload_client.errors import DeliveryError, NotComplete  # noqa: PLC0415 # not for --help
     from upload_client.receipts.custody import ChainBroken, bring_chain  # noqa: PLC0415 # imports boto3
@@ -100,16 +100,16 @@ def fetch(
     )
     from upload_client.support.atomic import is_stream  # noqa: PLC0415 # not for --help
 
-    key = last_receipt(places.control, places.layout)
+    key = last_receipt(buckets.control, buckets.layout)
     if key is None:
         raise NotComplete(f"there is no receipt of {dataset}/{delivery_id}: the delivery is not complete")
     try:
         path, sha256 = bring_receipt(
-            places.control,
+            buckets.control,
             key,
             output or Path(),
             force=force,
-            problem_of=partial(problem_of_delivery, layout=places.layout, epoch=number(key) or 0),
+            problem_of=partial(problem_of_delivery, layout=buckets.layout, epoch=number(key) or 0),
         )
     except OSError as error:
         where = output or "the current directory"
@@ -126,9 +126,9 @@ def fetch(
         )
         return 0
     try:
-        signature = bring_signature(places.control, places.layout, key, path)
-        stamp = bring_time_stamp(places.control, places.layout, key, path)
-        chain = bring_chain(places.control, places.layout, key, path)
+        signature = bring_signature(buckets.control, buckets.layout, key, path)
+        stamp = bring_time_stamp(buckets.control, buckets.layout, key, path)
+        chain = bring_chain(buckets.control, buckets.layout, key, path)
     except ChainBroken as error:
         chain = None
         click.echo(for_terminal(f"what came afterwards is not fetched: {error}"), err=True)

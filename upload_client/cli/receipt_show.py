@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from upload_client.cli.help import Command, examples, exit_codes
-from upload_client.cli.place import debug_option
+from upload_client.cli.options import debug_option
 from upload_client.core.text import counted, for_terminal
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def show(*, receipt_file: Path, patterns: tuple[str, ...]) -> None:
     from upload_client.receipts.store import open_receipt  # noqa: PLC0415 # imports boto3
     from upload_client.support.inputs import as_file  # noqa: PLC0415 # not for --help
 
-    seen = _Seen(patterns)
+    seen = _ReceiptFiles(patterns)
     with as_file(receipt_file, "the receipt") as readable, open_receipt(readable) as reader:
         seen.read(reader)
         head, sha256 = reader.head, reader.sha256
@@ -65,7 +65,7 @@ def show(*, receipt_file: Path, patterns: tuple[str, ...]) -> None:
     click.echo("not verified: `upload-client verify` checks whether it is authentic", err=True)
 
 
-class _Seen:
+class _ReceiptFiles:
     """The files of a receipt, counted, and those that are asked for.
 
     Attributes:
@@ -117,7 +117,7 @@ def _of_delivery(head: ReceiptHead, sha256: str) -> Iterator[str]:
     yield f"SHA-256   {sha256}, of this receipt (schema {head.schema_version})"
 
 
-def _of_runs(head: ReceiptHead, seen: _Seen) -> Iterator[str]:
+def _of_runs(head: ReceiptHead, seen: _ReceiptFiles) -> Iterator[str]:
     yield f"{counted(len(head.clients), 'run')} of the client{_last(len(head.clients))}"
     for client in head.clients[-_NAMED:]:
         yield f"  {client.epoch:,}  {client.agent_id}{_versions(client.versions)}"
@@ -135,7 +135,7 @@ def _last(n: int) -> str:
     return f"; the last {_NAMED}:" if n > _NAMED else ""
 
 
-def _of_files(seen: _Seen) -> Iterator[str]:
+def _of_files(seen: _ReceiptFiles) -> Iterator[str]:
     yield "judged as"
     for text, n in seen.opened.most_common(_NAMED):
         yield f"  {counted(n, 'file')}: {text}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from upload_client.cli.help import Command, examples, exit_codes
-from upload_client.cli.place import delivery_options, force_option, log_in, output_option, waiting
+from upload_client.cli.options import delivery_options, force_option, log_in, output_option, waiting
 from upload_client.core.text import for_terminal
 
 if TYPE_CHECKING:
@@ -59,16 +59,16 @@ def report(
     The page is self-contained, and can be mailed, printed and read on a phone. It shows the outcome, what to
     do, throughput and verdicts over time, problems by reason, and a table to search. Nothing else is changed.
     """
-    from upload_client.core.delivery_status import Phase  # noqa: PLC0415 # not for --help
+    from upload_client.core.delivery_status import DeliveryPhase  # noqa: PLC0415 # not for --help
     from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
     from upload_client.reports.state_csv import page_name  # noqa: PLC0415 # not for --help
     from upload_client.support.atomic import check_free  # noqa: PLC0415 # not for --help
 
     target = output or Path(page_name(dataset, delivery_id))
     check_free(target, "report", force=force)
-    settings, places = log_in(dataset, delivery_id, sample=sample, profile=profile, patience=patience)
+    settings, buckets = log_in(dataset, delivery_id, sample=sample, profile=profile, patience=patience)
     seen = waiting(settings)(
-        lambda: write_report(places.control, places.layout, target, force=force, landing=places.landing)
+        lambda: write_report(buckets.control, buckets.layout, target, force=force, landing=buckets.landing)
     )
     if seen is None:
         raise UsageError(
@@ -76,7 +76,7 @@ def report(
             hint="Check the names and the profile; nothing was written.",
         )
     click.echo(f"{for_terminal(str(target))}: {for_terminal(seen.headline)}", err=True)
-    return 1 if seen.phase is Phase.LOG_BROKEN else 0
+    return 1 if seen.phase is DeliveryPhase.LOG_BROKEN else 0
 
 
 def check_target(target: Path) -> None:
@@ -101,13 +101,16 @@ def write_report_of(client: UploadClient, target: Path, *, quiet: bool) -> None:
     from upload_client.errors import DeliveryError, Interrupted  # noqa: PLC0415 # not for --help
     from upload_client.s3.bucket import StoreError  # noqa: PLC0415 # imports boto3
 
-    outcome, places = client.outcome, client.places
-    if places is None or (outcome is not None and isinstance(outcome.error, Interrupted)):
+    outcome, buckets = client.outcome, client.buckets
+    if buckets is None or (outcome is not None and isinstance(outcome.error, Interrupted)):
         return  # who interrupts a run does not want to wait
     try:
         of_client = any(True for _ in client.files)
         write_report(
-            places.control, places.layout, target, client_files=(lambda: client.files) if of_client else None
+            buckets.control,
+            buckets.layout,
+            target,
+            client_files=(lambda: client.files) if of_client else None,
         )
     except (DeliveryError, StoreError) as error:
         click.echo(f"warning: there is no report: {for_terminal(str(error))}", err=True)
@@ -142,7 +145,7 @@ def write_report(
         DeliveryError: It cannot be written there.
         StoreError: The store cannot be asked.
     """
-    from upload_client.core.delivery_status import Phase  # noqa: PLC0415 # not for --help
+    from upload_client.core.delivery_status import DeliveryPhase  # noqa: PLC0415 # not for --help
     from upload_client.errors import DeliveryError  # noqa: PLC0415 # not for --help
     from upload_client.reports.html import render  # noqa: PLC0415 # not for --help
     from upload_client.reports.observer import StatusReporter  # noqa: PLC0415 # imports boto3
@@ -150,7 +153,7 @@ def write_report(
 
     observer = StatusReporter(control, layout, landing=landing, client_files=client_files)
     seen = observer.look()
-    if seen.phase is Phase.MISSING:
+    if seen.phase is DeliveryPhase.MISSING:
         return None
     try:
         with replacing(target, lambda _: None if force else keep_others("report")(target)) as file:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from upload_client.cli.help import Command, examples, exit_codes
-from upload_client.cli.place import debug_option, force_option
+from upload_client.cli.options import debug_option, force_option
 from upload_client.core.text import for_terminal
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from upload_client.cli.help import Command, Group, examples, exit_codes
-from upload_client.cli.place import debug_option
+from upload_client.cli.options import debug_option
 from upload_client.core.text import counted, for_terminal
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from upload_client.cli.help import Command, examples, exit_codes
-from upload_client.cli.place import delivery_options, log_in, waiting
+from upload_client.cli.options import delivery_options, log_in, waiting
 from upload_client.core.text import for_terminal
 
 if TYPE_CHECKING:
@@ -63,11 +63,11 @@ def status(
     Who holds the lock, progress, rate, problems and what to do about them. It only reads, so it may be run at
     any time, during a delivery and after it.
     """
-    settings, places = log_in(dataset, delivery_id, sample=sample, profile=profile, patience=patience)
+    settings, buckets = log_in(dataset, delivery_id, sample=sample, profile=profile, patience=patience)
     from upload_client.reports.observer import StatusReporter  # noqa: PLC0415 # imports boto3
 
     patiently = waiting(settings)
-    observer = StatusReporter(places.control, places.layout, landing=places.landing)
+    observer = StatusReporter(buckets.control, buckets.layout, landing=buckets.landing)
     if watch:
         try:
             return _watch(observer, patiently, as_object=as_object)
@@ -91,7 +91,7 @@ def _watch(observer: StatusReporter, patiently: Patience, *, as_object: bool) ->
 
     from rich.console import Console  # noqa: PLC0415 # not for --help
 
-    from upload_client.core.delivery_status import Phase  # noqa: PLC0415 # not for --help
+    from upload_client.core.delivery_status import DeliveryPhase  # noqa: PLC0415 # not for --help
     from upload_client.s3.bucket import AccessDenied, StoreError  # noqa: PLC0415 # imports boto3
     from upload_client.ui.in_place import InPlace  # noqa: PLC0415 # not for --help
     from upload_client.ui.observer import line, rows  # noqa: PLC0415 # not for --help
@@ -125,7 +125,7 @@ def _watch(observer: StatusReporter, patiently: Patience, *, as_object: bool) ->
             elif (now := line(seen) if not trouble else f"not reached: {for_terminal(trouble)}") != shown:
                 click.echo(f"{seen.at[:19]}Z {now}")
                 shown = now
-            if seen.phase in {Phase.COMPLETE, Phase.LOG_BROKEN}:
+            if seen.phase in {DeliveryPhase.COMPLETE, DeliveryPhase.LOG_BROKEN}:
                 return _exit_code(seen)
             _wait(began)
 
@@ -145,9 +145,11 @@ def _print_json(seen: DeliveryStatus) -> None:
 
 
 def _exit_code(seen: DeliveryStatus) -> int:
-    from upload_client.core.delivery_status import Phase  # noqa: PLC0415 # not for --help
+    from upload_client.core.delivery_status import DeliveryPhase  # noqa: PLC0415 # not for --help
     from upload_client.core.exits import ExitCode  # noqa: PLC0415 # not for --help
 
     if seen.landing is not None and (seen.landing.gone or seen.landing.replaced):
         return ExitCode.NOT_COMPLETE
-    return {Phase.COMPLETE: 0, Phase.MISSING: 2, Phase.LOG_BROKEN: 1}.get(seen.phase, ExitCode.NOT_COMPLETE)
+    return {DeliveryPhase.COMPLETE: 0, DeliveryPhase.MISSING: 2, DeliveryPhase.LOG_BROKEN: 1}.get(
+        seen.phase, ExitCode.NOT_COMPLETE
+    )

@@ -9,7 +9,7 @@ import click
 
 from upload_client.cli.completion import folders
 from upload_client.cli.help import Command, examples, exit_codes
-from upload_client.cli.place import debug_option, log_file_option
+from upload_client.cli.options import debug_option, log_file_option
 
 
 @click.command(

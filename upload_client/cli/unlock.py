@@ -7,7 +7,7 @@ import sys
 import click
 
 from upload_client.cli.help import Command, examples, exit_codes
-from upload_client.cli.place import delivery_options, log_in
+from upload_client.cli.options import delivery_options, log_in
 from upload_client.core.text import for_terminal
 
 
@@ -54,7 +54,7 @@ def unlock(
     first. Should AGENT still be running, it stops with exit code 12 when it next checks the lock or the log,
     and nothing it writes counts any more.
     """
-    settings, places = log_in(dataset, delivery_id, sample=sample, profile=profile, patience=patience)
+    settings, buckets = log_in(dataset, delivery_id, sample=sample, profile=profile, patience=patience)
     from upload_client.control.fence import unlock as take_and_give_back  # noqa: PLC0415 # imports boto3
     from upload_client.core.files import TYPE_NAMES  # noqa: PLC0415 # not for --help
     from upload_client.errors import HolderAlive  # noqa: PLC0415 # not for --help
@@ -62,13 +62,13 @@ def unlock(
     from upload_client.support.clock import SYSTEM  # noqa: PLC0415 # not for --help
 
     clock = StoreClock(SYSTEM)
-    clock.watch(places.control.client)
+    clock.watch(buckets.control.client)
     body = None
     for sure in (yes, True):
         try:
             body = take_and_give_back(
-                places.control,
-                places.layout,
+                buckets.control,
+                buckets.layout,
                 holder=steal,
                 lease_seconds=settings.lease_seconds,
                 sure=sure,

@@ -13,7 +13,7 @@ import click
 
 from upload_client.cli.completion import folders, profiles
 from upload_client.cli.help import Command, examples, exit_codes
-from upload_client.cli.place import (
+from upload_client.cli.options import (
     Chosen,
     choice_options,
     debug_option,
@@ -33,7 +33,7 @@ from upload_client.core.text import counted, for_csv_cell, for_terminal
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from upload_client.control.places import Places
+    from upload_client.control.delivery_buckets import DeliveryBuckets
     from upload_client.core.receipt_differences import Difference, Findings
     from upload_client.receipts.custody import Custody
     from upload_client.receipts.dating import Dating
@@ -355,21 +355,21 @@ def _ask_buckets(
 
     head = checked.head
     is_sample = head.transfer_type == "sample"
-    _, places = log_in(head.dataset, head.delivery_id, sample=is_sample, profile=profile, patience=patience)
-    check_buckets(path, checked, places, differences, download=download, on_progress=reading)
+    _, buckets = log_in(head.dataset, head.delivery_id, sample=is_sample, profile=profile, patience=patience)
+    check_buckets(path, checked, buckets, differences, download=download, on_progress=reading)
     reading.wipe()
     differences.print_result("buckets")
     if not differences.as_json:
-        _print_hand_over(places, checked.sha256)
-    kept = retained(places.control, places.layout.receipt(head.epoch))
+        _print_hand_over(buckets, checked.sha256)
+    kept = retained(buckets.control, buckets.layout.receipt(head.epoch))
     if kept is not None and not differences.as_json:
         click.echo(for_terminal(f"the receipt there is kept until {kept.until} ({kept.mode}, Object Lock)"))
     if chain is not None:
-        _fetch_chain(chain, places, head.epoch, keys)
+        _fetch_chain(chain, buckets, head.epoch, keys)
     return kept
 
 
-def _fetch_chain(chain: _Chain, places: Places, epoch: int, keys: Sequence[PublicKey]) -> None:
+def _fetch_chain(chain: _Chain, buckets: DeliveryBuckets, epoch: int, keys: Sequence[PublicKey]) -> None:
     """Take the chain that lies in the control bucket; it has to go on with what lies beside the receipt."""
     from upload_client.receipts.custody import (  # noqa: PLC0415 # imports boto3
         ChainBroken,
@@ -379,7 +379,7 @@ def _fetch_chain(chain: _Chain, places: Places, epoch: int, keys: Sequence[Publi
     )
 
     try:
-        there = stored_chain(places.control, places.layout, epoch)
+        there = stored_chain(buckets.control, buckets.layout, epoch)
     except ChainBroken as error:
         chain.broken = Custody("refused", str(error))
         return
@@ -417,13 +417,13 @@ def _print_accounted(how: str, differences: _Differences, *, chain: bool) -> Non
         click.echo("whether the receiver has removed that, its signed records tell: --chain --key FILE")
 
 
-def _print_hand_over(places: Places, sha256: str) -> None:
+def _print_hand_over(buckets: DeliveryBuckets, sha256: str) -> None:
     """Say where the receiver has brought what a receipt names, if they have, and this person may know."""
     from upload_client.receipts.hand_overs import last_hand_over  # noqa: PLC0415 # not for --help
     from upload_client.s3.bucket import AccessDenied  # noqa: PLC0415 # likewise
 
     with suppress(AccessDenied):
-        record = last_hand_over(places.control, places.layout)
+        record = last_hand_over(buckets.control, buckets.layout)
         if record is None or record.receipt_sha256 != sha256:
             return
         sentence = (

@@ -43,7 +43,7 @@ from upload_client.s3.bucket import (
     repeat_while_lost,
 )
 from upload_client.s3.write_guard import guarded_by
-from upload_client.support.background import Background, aside_each
+from upload_client.support.background import Background, map_in_threads
 from upload_client.support.clock import SYSTEM, Clock
 
 _log = logging.getLogger(__name__)
@@ -634,7 +634,7 @@ class LogReader:
         if len(entries) <= _SEQUENTIAL or self._fetchers == 1:
             yield from map(self._fetch, entries)
         else:
-            yield from aside_each(self._fetch, entries, self._fetchers, "fetch log")
+            yield from map_in_threads(self._fetch, entries, self._fetchers, "fetch log")
 
     def _fetch(self, entry: tuple[int, ObjectInfo | None]) -> bytes:
         seq, info = entry

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from upload_client.core import checksums, digests
 from upload_client.core.answers import Meaning
 from upload_client.core.layout import Layout
-from upload_client.core.store_profile import MAX_BODY, Observation, Seen, StoreProfile
+from upload_client.core.store_profile import MAX_BODY, Observation, StoreProfile, TrialResult
 from upload_client.core.times import from_http, timestamp
 from upload_client.s3 import etag_form
 from upload_client.s3.bucket import (
@@ -35,7 +35,7 @@ from upload_client.s3.bucket import (
     repeat_while_lost,
     store_errors,
 )
-from upload_client.support.background import aside
+from upload_client.support.background import call_in_thread
 from upload_client.support.clock import SYSTEM, Clock
 
 _log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ _MOST_EARLIER = 60.0  # seconds by which it may be earlier, of an object written
 _LISTED = ("l/a-b", "l/a/b", "l/a.b", "l/B")  # in no two of the usual orders alike
 
 
-class _Answer(NamedTuple):
+class _TrialAnswer(NamedTuple):
     """The outcome of a request: boto3's answer; else the error, a refusal."""
 
     got: Mapping[str, Any]
@@ -80,12 +80,12 @@ class _Trials:
         self._bucket = bucket
         self.key = key
         self._clock = clock
-        self.seen: dict[Observation, Seen] = {}
+        self.seen: dict[Observation, TrialResult] = {}
         self.server = ""
         self.bare = False
         self._there = b""  # what was last written
 
-    def ask(self, operation: str, key: str | None = None, **arguments: Any) -> _Answer:  # noqa: ANN401 - boto3's
+    def ask(self, operation: str, key: str | None = None, **arguments: Any) -> _TrialAnswer:  # noqa: ANN401 - boto3's
         """Make a request; repeated where its answer is lost.
 
         Raises:
@@ -95,24 +95,24 @@ class _Trials:
         if operation != "list_objects_v2":
             at["Key"] = self._bucket.prefix + (self.key if key is None else key)
 
-        def attempt() -> _Answer:
+        def attempt() -> _TrialAnswer:
             try:
                 with store_errors(f"{operation} {key or self.key}"):
                     got: Mapping[str, Any] = getattr(self._client, operation)(**at, **arguments)
             except StoreError as error:
                 if error.meaning in _REFUSALS or error.s3_code in _WRONG_CHECKSUM:
-                    return _Answer({}, error)
+                    return _TrialAnswer({}, error)
                 raise
             headers = got.get("ResponseMetadata", {}).get("HTTPHeaders", {})
             self.server = str(headers.get("server", self.server))
-            return _Answer(got)
+            return _TrialAnswer(got)
 
         return repeat_while_lost(attempt, self._clock)
 
     def note(self, observation: Observation, *, kept: bool) -> None:
-        self.seen[observation] = Seen.KEPT if kept else Seen.BROKEN
+        self.seen[observation] = TrialResult.KEPT if kept else TrialResult.BROKEN
 
-    def put(self, body: bytes, key: str | None = None, **arguments: Any) -> _Answer:  # noqa: ANN401 - boto3's
+    def put(self, body: bytes, key: str | None = None, **arguments: Any) -> _TrialAnswer:  # noqa: ANN401 - boto3's
         fields = {"ChecksumAlgorithm": "CRC32", "ChecksumCRC32": _crc32(body), **arguments}
         answer = self.ask("put_object", key, Body=body, **fields)
         if answer.ok and key is None:
@@ -153,9 +153,9 @@ class _Trials:
                 self.note(_O.REPLACE_ONLY, kept=_refused(self.put(_body(), IfMatch=_NO_ETAG)))
         self.note(_O.QUOTED_ETAG, kept=right.ok)
         self.note(_O.CRC32_PUT, kept=_refused(self.put(body := _body(), ChecksumCRC32=_wrong(body))))
-        if self.seen[_O.CRC32_PUT] is Seen.BROKEN:
+        if self.seen[_O.CRC32_PUT] is TrialResult.BROKEN:
             self.note(_O.MD5_PUT, kept=_refused(self.put(_body(), ContentMD5=digests.encode(bytes(16)))))
-            if self.seen[_O.MD5_PUT] is Seen.BROKEN:
+            if self.seen[_O.MD5_PUT] is TrialResult.BROKEN:
                 self.pinned_get()
 
     def pinned_get(self) -> None:
@@ -176,14 +176,14 @@ class _Trials:
         self.note(_O.FULL_OBJECT, kept=begun.got.get("ChecksumType") in (None, "FULL_OBJECT"))
         body = _body()
 
-        def part(crc32: str) -> _Answer:
+        def part(crc32: str) -> _TrialAnswer:
             about: dict[str, Any] = {"UploadId": upload_id, "PartNumber": 1}
             return self.ask("upload_part", Body=body, ChecksumAlgorithm="CRC32", ChecksumCRC32=crc32, **about)
 
         self.note(_O.CRC32_PART, kept=_refused(part(_wrong(body))))
         sent = part(_crc32(body))
 
-        def complete(crc32: str, **condition: str) -> _Answer:
+        def complete(crc32: str, **condition: str) -> _TrialAnswer:
             named = {"PartNumber": 1, "ETag": f'"{sent.etag}"', "ChecksumCRC32": _crc32(body)}
             return self.ask(
                 "complete_multipart_upload",
@@ -222,7 +222,7 @@ class _Trials:
                 self.note(_O.COMPLETE_ETAG, kept=bool(answer.etag))
             self.note(_O.COMPLETE_CONTENT, kept=answer.ok)
         finally:
-            if self.seen.get(_O.COMPLETE_CONTENT) is not Seen.KEPT:
+            if self.seen.get(_O.COMPLETE_CONTENT) is not TrialResult.KEPT:
                 self.ask("abort_multipart_upload", UploadId=upload_id)
 
     def clock(self) -> None:
@@ -240,7 +240,7 @@ class _Trials:
         other = f"{self.key}-copy"
         source = {"Bucket": self._bucket.name, "Key": self._bucket.prefix + self.key}
 
-        def copy(**condition: str) -> _Answer:
+        def copy(**condition: str) -> _TrialAnswer:
             return self.ask("copy_object", other, CopySource=source, **condition)
 
         try:
@@ -334,7 +334,7 @@ def probe_profile(
         trials.whole()
         if there is not None:
             there.bare = trials.bare
-            landing_trial = aside(there.landing, "try landing")
+            landing_trial = call_in_thread(there.landing, "try landing")
         if trials.seen:
             trials.parts()
             trials.clock()
@@ -411,12 +411,12 @@ def save_profile(control: Bucket, layout: Layout, profile: StoreProfile, replace
         _log.info("the store's profile was not written down: %s", error)
 
 
-def _refused(answer: _Answer) -> bool:
+def _refused(answer: _TrialAnswer) -> bool:
     """Whether a store has refused a request for its content; 403 and 501 are said of any such request."""
     return answer.error is not None and answer.error.status not in (403, 501)
 
 
-def _is_gone(answer: _Answer) -> bool:
+def _is_gone(answer: _TrialAnswer) -> bool:
     """Whether there is no such upload any more: it was used up by a request, carried out or not."""
     return answer.error is not None and answer.error.s3_code == "NoSuchUpload"
 

@@ -17,8 +17,8 @@ from upload_client.core.lease import GRACE, LockBody
 from upload_client.core.observed import (
     FileState,
     IndexRows,
-    LandingSeen,
     NamedFile,
+    ObservedLanding,
 )
 from upload_client.core.problems import Problem
 from upload_client.core.times import milliseconds, timestamp
@@ -34,7 +34,7 @@ MAX_SKEW: Final = 60.0
 """Seconds by which a clock may differ from the store's before a person is told."""
 
 
-class Phase(StrEnum):
+class DeliveryPhase(StrEnum):
     """The phases of a delivery, as an observer sees them."""
 
     MISSING = "missing"
@@ -62,14 +62,19 @@ class Phase(StrEnum):
     @property
     def live(self) -> bool:
         """A run is at work."""
-        return self in {Phase.PREPARING, Phase.TRANSFERRING, Phase.WAITING, Phase.FINISHING}
+        return self in {
+            DeliveryPhase.PREPARING,
+            DeliveryPhase.TRANSFERRING,
+            DeliveryPhase.WAITING,
+            DeliveryPhase.FINISHING,
+        }
 
 
 # --- what lies there ---
 
 
 @value
-class LockSeen:
+class ObservedLock:
     """A lock object, as it was found.
 
     Attributes:
@@ -102,7 +107,7 @@ class LockSeen:
 
 
 @value
-class ReceiptSeen:
+class ObservedReceipt:
     """A receipt, as it is listed: its key, the epoch of the run that wrote it, and when (store's seconds)."""
 
     key: str
@@ -130,12 +135,12 @@ class Evidence:
     """
 
     now: float
-    lock: LockSeen | None = None
-    validator_locks: Mapping[int, LockSeen] = field(default_factory=dict, hash=False)
+    lock: ObservedLock | None = None
+    validator_locks: Mapping[int, ObservedLock] = field(default_factory=dict, hash=False)
     history: DeliveryHistory | None = None
     log_broken: str | None = None
     index: IndexRows | None = None
-    receipt: ReceiptSeen | None = None
+    receipt: ObservedReceipt | None = None
     other_epoch: int = 0
     any_trace: bool = False
     hand_over: HandOver | None = None
@@ -299,7 +304,7 @@ class DeliveryStatus:
     delivery_id: str
     transfer_type: TransferType
     at: str
-    phase: Phase
+    phase: DeliveryPhase
     headline: str
     lock: LockStatus | None
     run: RunStatus | None
@@ -308,11 +313,11 @@ class DeliveryStatus:
     rate: Rate | None
     eta_seconds: float | None
     validator: ValidatorStatus | None
-    receipt: ReceiptSeen | None
+    receipt: ObservedReceipt | None
     wrong: tuple[Problem, ...]
     last: tuple[NamedFile, ...]
     problems: tuple[Notice, ...]
-    landing: LandingSeen | None = None
+    landing: ObservedLanding | None = None
     opened: dict[str, int] = field(default_factory=dict, hash=False)
     hand_over: HandOver | None = None
     closed: Closed | None = None

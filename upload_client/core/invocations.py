@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
-from upload_client.core.foreign import HIDDEN
+from upload_client.core.redaction import HIDDEN
 from upload_client.core.text import for_log
 
 DEFAULT_FUNCTIONS: Final = "upload_client.functions.*"

@@ -20,8 +20,8 @@ from upload_client.core.values import value
 NAMED: Final = 10
 """Files that are named, of those that went wrong last."""
 
-SeenState: TypeAlias = Literal["ready", "failed", "done", "valid", "invalid"]
-SEEN_STATES: Final[tuple[SeenState, ...]] = ("ready", "failed", "done", "valid", "invalid")
+ObservedState: TypeAlias = Literal["ready", "failed", "done", "valid", "invalid"]
+OBSERVED_STATES: Final[tuple[ObservedState, ...]] = ("ready", "failed", "done", "valid", "invalid")
 """The states that an observer can tell apart: what is on its way is `ready` until it is announced."""
 
 
@@ -67,7 +67,7 @@ class FileState(NamedTuple):
 
     Attributes:
         path: its name.
-        state: one of `SEEN_STATES`.
+        state: one of `OBSERVED_STATES`.
         size: bytes; None where not known.
         sent: when it was announced.
         judged: when it was judged.
@@ -77,7 +77,7 @@ class FileState(NamedTuple):
     """
 
     path: str
-    state: SeenState
+    state: ObservedState
     size: int | None
     sent: int | None = None
     judged: int | None = None
@@ -86,10 +86,10 @@ class FileState(NamedTuple):
     opened: str | None = None
 
 
-_STATES: Final[Mapping[str | None, SeenState]] = {"ok": "valid", "failure": "invalid"}
+_STATES: Final[Mapping[str | None, ObservedState]] = {"ok": "valid", "failure": "invalid"}
 
 
-_SEEN: Final[Mapping[str, SeenState]] = {
+_SEEN: Final[Mapping[str, ObservedState]] = {
     "failed": "failed",
     "done": "done",
     "valid": "valid",
@@ -167,7 +167,7 @@ def states_of_client(files: Iterable[ClientFile], history: DeliveryHistory | Non
 
 
 @value
-class LandingSeen:
+class ObservedLanding:
     """The landing place of a complete delivery, held against what was judged.
 
     Attributes:
@@ -188,9 +188,9 @@ class LandingSeen:
         return not (self.added or self.replaced or self.gone)
 
 
-def landing_seen(
+def observe_landing(
     history: DeliveryHistory, index: IndexRows | None, listed: Iterable[tuple[str, int, str]]
-) -> LandingSeen:
+) -> ObservedLanding:
     """Hold a listing of the landing place against the files that a complete delivery has, a byte for each.
 
     Args:
@@ -227,7 +227,7 @@ def landing_seen(
             row = history.row(path)
             if row is not None and waits[row]:
                 note("gone", path)
-    return LandingSeen(**counts, named={kind: tuple(paths) for kind, paths in named.items()})
+    return ObservedLanding(**counts, named={kind: tuple(paths) for kind, paths in named.items()})
 
 
 @value
@@ -238,7 +238,7 @@ class NamedFile:
     """
 
     path: str
-    state: SeenState
+    state: ObservedState
     message: str
     at: str | None
     code: str | None = None
@@ -249,7 +249,7 @@ class Tally:
     """All files, counted.
 
     Attributes:
-        files: in each of `SEEN_STATES`.
+        files: in each of `OBSERVED_STATES`.
         n_bytes: the same in bytes, as far as known.
         wrong: those that went wrong, by reason: invalid, given up, or not to be judged.
         last: those that went wrong last, but for the latter.
@@ -258,8 +258,8 @@ class Tally:
         opened: valid files by how they were judged, see `upload_client.core.opened`; most first.
     """
 
-    files: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SEEN_STATES, 0))
-    n_bytes: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SEEN_STATES, 0))
+    files: dict[str, int] = field(default_factory=lambda: dict.fromkeys(OBSERVED_STATES, 0))
+    n_bytes: dict[str, int] = field(default_factory=lambda: dict.fromkeys(OBSERVED_STATES, 0))
     wrong: tuple[Problem, ...] = ()
     last: tuple[NamedFile, ...] = ()
     sent: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0))
@@ -288,7 +288,7 @@ def tally(files: Iterable[FileState], recent: float, begun: float, *, validator_
     latest: list[tuple[int, int, FileState]] = []
     opened = Counter[str]()
 
-    def count() -> Iterator[tuple[str, SeenState, str | None, str | None]]:
+    def count() -> Iterator[tuple[str, ObservedState, str | None, str | None]]:
         """Count each, and give on those that went wrong."""
         for n, file in enumerate(files):
             state, size = file.state, file.size or 0

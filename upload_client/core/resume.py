@@ -78,8 +78,8 @@ class Local:
 
 
 @value
-class Landed:
-    """The landing object, as HEAD with its checksum describes it.
+class LandingObject:
+    """An object in the landing bucket, as HEAD with its checksum describes it.
 
     Attributes:
         size: bytes.
@@ -121,7 +121,7 @@ class Landed:
         )
 
 
-GONE: Final = Landed(-1, "", None)
+GONE: Final = LandingObject(-1, "", None)
 """The answer of HEAD where no object is."""
 
 
@@ -155,7 +155,7 @@ def decide(
     is_compared: bool = True,
     resend_invalid: bool = False,
     local_crc32: str | None = None,
-    head: Landed | None = None,
+    head: LandingObject | None = None,
 ) -> Start | Need:
     """The table: where a file starts, or what has to be found out first.
 
@@ -218,7 +218,7 @@ def _unchanged(upload: Upload, local: Local, local_crc32: str | None, *, is_comp
 
 
 def _unannounced(
-    listed_size: int, local: Local, checksum: str | None, local_crc32: str | None, head: Landed | None
+    listed_size: int, local: Local, checksum: str | None, local_crc32: str | None, head: LandingObject | None
 ) -> Start | Need | None:
     """Decide about a file in whose place an object is that no log announces: one in flight at a crash.
 

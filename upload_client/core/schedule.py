@@ -239,7 +239,7 @@ class Holder:
     since: float
 
 
-class Run(Enum):
+class RunState(Enum):
     """The end of a run."""
 
     RUNNING = "running"
@@ -251,7 +251,7 @@ class Run(Enum):
     @property
     def ended(self) -> bool:
         """Whether nothing is to be done for it any more."""
-        return self in {Run.SUCCEEDED, Run.FAILED}
+        return self in {RunState.SUCCEEDED, RunState.FAILED}
 
 
 class Claim(Enum):
@@ -285,7 +285,7 @@ def is_alive(
     return unchanged < LEASE
 
 
-def claim(holder: Holder | None, state: Run | None, *, alive: bool) -> Claim:
+def claim(holder: Holder | None, state: RunState | None, *, alive: bool) -> Claim:
     """Whether a run may begin.
 
     Args:

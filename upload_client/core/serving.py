@@ -33,7 +33,7 @@ _RECEIPT = {
 """Fields of the message about a complete delivery: "yes", "failed", "refused", or None where nobody asked."""
 
 
-def look_again_after(quiet: float, every: float) -> float:
+def lock_poll_interval(quiet: float, every: float) -> float:
     """Seconds until a delivery's lock is looked at again.
 
     Args:
@@ -43,7 +43,7 @@ def look_again_after(quiet: float, every: float) -> float:
     return every if quiet < _OFTEN else max(every, _SELDOM)
 
 
-def list_again_after(quiet: float, every: float, n_datasets: int) -> float:
+def list_poll_interval(quiet: float, every: float, n_datasets: int) -> float:
     """Seconds until the deliveries of a data set are listed again.
 
     Args:

@@ -16,12 +16,12 @@ from upload_client.core.delivery_status import (
     MAX_SKEW,
     SILENCE,
     WINDOW,
+    DeliveryPhase,
     DeliveryStatus,
     Evidence,
-    LockSeen,
     LockStatus,
     Notice,
-    Phase,
+    ObservedLock,
     Rate,
     RunStatus,
     ValidatorStatus,
@@ -30,7 +30,7 @@ from upload_client.core.files import OTHER_TYPE, TYPE_NAMES, TransferType
 from upload_client.core.history import DeliveryHistory, Life
 from upload_client.core.observed import (
     IndexRows,
-    LandingSeen,
+    ObservedLanding,
     Tally,
     file_states,
     last_run,
@@ -98,7 +98,7 @@ def status_of(
     return replace(status, problems=problems)
 
 
-def with_landing(status: DeliveryStatus, found: LandingSeen) -> DeliveryStatus:
+def with_landing(status: DeliveryStatus, found: ObservedLanding) -> DeliveryStatus:
     """The status of a complete delivery, and what else its landing place tells."""
     found_there = "".join(f"; {n:,} {text}" for n, text in _counts_of_others(found))
     return replace(
@@ -117,7 +117,7 @@ def _in_order(notices: Iterable[Notice]) -> tuple[Notice, ...]:
     return tuple(sorted(notices, key=lambda notice: (notice.todo.startswith(_GO_ON), notice.severity)))
 
 
-def _counts_of_others(found: LandingSeen) -> Iterator[tuple[int, str]]:
+def _counts_of_others(found: ObservedLanding) -> Iterator[tuple[int, str]]:
     if found.gone:
         yield found.gone, "no longer in the bucket"
     if found.replaced:
@@ -126,7 +126,7 @@ def _counts_of_others(found: LandingSeen) -> Iterator[tuple[int, str]]:
         yield found.added, "beside them that nobody has announced"
 
 
-def _problems_of_landing(found: LandingSeen) -> Iterator[Notice]:
+def _problems_of_landing(found: ObservedLanding) -> Iterator[Notice]:
     verify = "`upload-client verify RECEIPT --online` names all, and shows whether the content differs."
     for kind, severity, text, todo in _OF_LANDING:
         if n := getattr(found, kind):
@@ -154,7 +154,7 @@ _OF_LANDING: Final[tuple[tuple[str, Literal["error", "warning"], str, str], ...]
 
 
 def _lock(
-    lock: LockSeen, seen: Evidence, history: DeliveryHistory | None, transfer_type: TransferType
+    lock: ObservedLock, seen: Evidence, history: DeliveryHistory | None, transfer_type: TransferType
 ) -> LockStatus:
     body, left = lock.body, lock.seconds_left
     written = timestamp(lock.written)
@@ -250,24 +250,24 @@ def _since(moment: str | None, now: float) -> float | None:
 
 def _phase(
     seen: Evidence, life: Life | None, lock: LockStatus | None, counted: Tally, *, at_work: bool
-) -> Phase:
+) -> DeliveryPhase:
     if seen.log_broken is not None:
-        return Phase.LOG_BROKEN
+        return DeliveryPhase.LOG_BROKEN
     if at_work:
         if life is None or lock is None or life.epoch != lock.epoch or life.init is None:
-            return Phase.PREPARING
+            return DeliveryPhase.PREPARING
         if counted.files["ready"]:
-            return Phase.TRANSFERRING
-        return Phase.WAITING if counted.files["done"] else Phase.FINISHING
+            return DeliveryPhase.TRANSFERRING
+        return DeliveryPhase.WAITING if counted.files["done"] else DeliveryPhase.FINISHING
     if life is None:
         there = seen.lock is not None or seen.receipt is not None or seen.any_trace
-        return Phase.NOT_BEGUN if there else Phase.MISSING
+        return DeliveryPhase.NOT_BEGUN if there else DeliveryPhase.MISSING
     if life.ended is None:
-        return Phase.BROKEN_OFF
+        return DeliveryPhase.BROKEN_OFF
     if life.ended == "crash":
-        return Phase.CRASHED
+        return DeliveryPhase.CRASHED
     all_valid = 0 < counted.files["valid"] == counted.n_files
-    return Phase.COMPLETE if all_valid and seen.receipt is not None else Phase.ENDED
+    return DeliveryPhase.COMPLETE if all_valid and seen.receipt is not None else DeliveryPhase.ENDED
 
 
 def _totals(history: DeliveryHistory | None, index: IndexRows | None, counted: Tally) -> tuple[int, int]:
@@ -319,26 +319,26 @@ def _headline(status: DeliveryStatus) -> str:
         if files[state]
     ]
     match status.phase:
-        case Phase.MISSING:
+        case DeliveryPhase.MISSING:
             return f"there is no delivery {name}: nothing of it lies in the control bucket"
-        case Phase.NOT_BEGUN:
+        case DeliveryPhase.NOT_BEGUN:
             return "not begun: no run has got as far as its log"
-        case Phase.PREPARING:
+        case DeliveryPhase.PREPARING:
             return "a run is preparing: it reads what is there, and plans"
-        case Phase.TRANSFERRING:
+        case DeliveryPhase.TRANSFERRING:
             return f"files are being sent: {judged}"
-        case Phase.WAITING:
+        case DeliveryPhase.WAITING:
             return f"all is sent; {files['done']:,} without a verdict so far: {judged}"
-        case Phase.FINISHING:
+        case DeliveryPhase.FINISHING:
             return f"all is judged; the last checks are made: {judged}"
-        case Phase.COMPLETE:
+        case DeliveryPhase.COMPLETE:
             handed = "" if status.hand_over is None else f"; handed over to {status.hand_over.archive}"
             return f"complete: {judged}, and the receipt is written{handed}"
-        case Phase.ENDED:
+        case DeliveryPhase.ENDED:
             return "; ".join([f"ended: {judged}", *rest])
-        case Phase.CRASHED:
+        case DeliveryPhase.CRASHED:
             return "; ".join([f"ended by an error: {judged}", *rest])
-        case Phase.BROKEN_OFF:
+        case DeliveryPhase.BROKEN_OFF:
             return "; ".join([f"broken off: {judged}", *rest])
         case _:
             who = " Somebody holds the lock." if lock is not None and lock.state == "held" else ""
@@ -359,7 +359,7 @@ def _problems(status: DeliveryStatus, seen: Evidence) -> Iterator[Notice]:
             seen.log_broken,
             "Only the receiver can repair this: tell them the name of the segment, and send nothing before.",
         )
-    if phase is Phase.MISSING:
+    if phase is DeliveryPhase.MISSING:
         yield Notice(
             "error",
             "missing",
@@ -383,7 +383,11 @@ def _problems(status: DeliveryStatus, seen: Evidence) -> Iterator[Notice]:
         )
     if run is not None:
         yield from _problems_of_run(run, phase)
-    if validator is not None and phase in {Phase.TRANSFERRING, Phase.WAITING} and files["done"]:
+    if (
+        validator is not None
+        and phase in {DeliveryPhase.TRANSFERRING, DeliveryPhase.WAITING}
+        and files["done"]
+    ):
         yield from _problems_of_validator(validator)
     for state, code, text in (
         ("invalid", "invalid_files", "judged invalid"),
@@ -395,9 +399,11 @@ def _problems(status: DeliveryStatus, seen: Evidence) -> Iterator[Notice]:
             most = kinds[0]
             why = f"{most.reason}{f' ({most.n:,})' if more else ''}{more}"
             yield Notice("warning", code, f"{_files(files[state])} {text}: {why}", most.todo)
-    if phase is Phase.ENDED and not any(files[state] for state in ("ready", "failed", "done", "invalid")):
+    if phase is DeliveryPhase.ENDED and not any(
+        files[state] for state in ("ready", "failed", "done", "invalid")
+    ):
         yield Notice("warning", "no_receipt", "all files are judged valid, but there is no receipt", _GO_ON)
-    if phase is Phase.ENDED and files["done"]:
+    if phase is DeliveryPhase.ENDED and files["done"]:
         yield Notice(
             "warning",
             "not_judged",
@@ -406,8 +412,8 @@ def _problems(status: DeliveryStatus, seen: Evidence) -> Iterator[Notice]:
         )
 
 
-def _problems_of_run(run: RunStatus, phase: Phase) -> Iterator[Notice]:
-    if phase is Phase.BROKEN_OFF:
+def _problems_of_run(run: RunStatus, phase: DeliveryPhase) -> Iterator[Notice]:
+    if phase is DeliveryPhase.BROKEN_OFF:
         yield Notice(
             "error",
             "broken_off",
@@ -415,11 +421,11 @@ def _problems_of_run(run: RunStatus, phase: Phase) -> Iterator[Notice]:
             f" {run.last_seen or 'never'}",
             _GO_ON,
         )
-    if phase is Phase.CRASHED:
+    if phase is DeliveryPhase.CRASHED:
         yield Notice("error", "crashed", f"the run of agent {run.agent_id} crashed: {run.reason}", _GO_ON)
-    if phase is Phase.ENDED and run.reason not in ("complete", ""):
+    if phase is DeliveryPhase.ENDED and run.reason not in ("complete", ""):
         yield Notice("warning", "stopped", f"the run of agent {run.agent_id} ended: {run.reason}", _GO_ON)
-    if phase.live and (run.silent_seconds or 0) > SILENCE and phase is not Phase.PREPARING:
+    if phase.live and (run.silent_seconds or 0) > SILENCE and phase is not DeliveryPhase.PREPARING:
         yield Notice(
             "warning",
             "client_silent",

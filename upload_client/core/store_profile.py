@@ -50,7 +50,7 @@ class Observation(Enum):
     LIST_START_AFTER = "list-start-after"
 
 
-class Seen(Enum):
+class TrialResult(Enum):
     """The outcome of one trial. Where a trial could not be made, nothing is written down."""
 
     KEPT = "kept"
@@ -226,7 +226,7 @@ class StoreProfile:
     endpoint: str
     server: str
     probed_at: str
-    observed: Mapping[Observation, Seen] = field(default_factory=dict, hash=False)
+    observed: Mapping[Observation, TrialResult] = field(default_factory=dict, hash=False)
 
     def covers(self, *, copies: bool) -> bool:
         """Whether all trials were made that a delivery needs."""
@@ -236,7 +236,7 @@ class StoreProfile:
 
     def is_broken(self, observation: Observation) -> bool:
         """Whether it was seen to break this promise."""
-        return self.observed.get(observation) is Seen.BROKEN
+        return self.observed.get(observation) is TrialResult.BROKEN
 
     def is_of(self, endpoint: str, server: str, age: float) -> bool:
         """Whether this may be believed of the store at `endpoint`, whose answers have the header `server`.
@@ -253,9 +253,9 @@ class StoreProfile:
         """The way in which what arrived is confirmed. What was not tried is as in S3."""
         if not self.is_broken(_O.CRC32_PUT):
             return "crc32"
-        if self.observed.get(_O.MD5_PUT) is Seen.KEPT:
+        if self.observed.get(_O.MD5_PUT) is TrialResult.KEPT:
             return "md5"
-        return "read-back" if self.observed.get(_O.PINNED_GET) is Seen.KEPT else "none"
+        return "read-back" if self.observed.get(_O.PINNED_GET) is TrialResult.KEPT else "none"
 
     @property
     def bare_etags(self) -> bool:
@@ -282,7 +282,7 @@ class StoreProfile:
         rule, seen = _RULES[one], self.observed.get(one)
         if seen is None:
             return Judged(one, Use.NOT_TRIED, "not tried")
-        if seen is Seen.KEPT:
+        if seen is TrialResult.KEPT:
             return Judged(one, Use.PROVEN, rule.kept)
         if one is _O.CRC32_PUT:
             if self.verification == "md5":
@@ -354,7 +354,7 @@ class StoreProfile:
             observed, dict
         ):
             return None
-        kept = {seen.value: seen for seen in Seen}
+        kept = {seen.value: seen for seen in TrialResult}
         found = {
             _BY_NAME[name]: kept[seen]
             for name, seen in observed.items()

@@ -170,7 +170,7 @@ def agreed(held: State, seen: State) -> State:
 # --- what a person types ---
 
 
-class Answer(ValueError):  # noqa: N818 - an answer that is none
+class InvalidAnswer(ValueError):  # noqa: N818 - an answer that is none
     """An answer that names no rows; its text says why."""
 
 
@@ -188,7 +188,7 @@ def parse_answer(text: str, n: int) -> tuple[frozenset[int], frozenset[int]]:
         The rows to do, and the rows to go back in, counted from 1.
 
     Raises:
-        Answer: it names none.
+        InvalidAnswer: it names none.
     """
     text = text.strip().lower()
     if text in {"", "n", "no", "none"}:
@@ -199,14 +199,16 @@ def parse_answer(text: str, n: int) -> tuple[frozenset[int], frozenset[int]]:
     for piece in re.split(r"[,\s]+(?![\s-])", re.sub(r"\s*-\s*", "-", text).strip(", ")):
         found = _RANGE.fullmatch(piece)
         if found is None:
-            raise Answer(f"{piece!r} is no number; type numbers such as 1,3-5, or all, or Enter for none")
+            raise InvalidAnswer(
+                f"{piece!r} is no number; type numbers such as 1,3-5, or all, or Enter for none"
+            )
         back, first, last = found.groups()
         low, high = int(first), int(last or first)
         if not 1 <= low <= high <= n:
-            raise Answer(f"{piece}: there are rows 1 to {n}")
+            raise InvalidAnswer(f"{piece}: there are rows 1 to {n}")
         chosen[bool(back)].update(range(low, high + 1))
     if both := chosen[False] & chosen[True]:
-        raise Answer(f"{min(both)} is named twice, to do and to go back in")
+        raise InvalidAnswer(f"{min(both)} is named twice, to do and to go back in")
     return frozenset(chosen[False]), frozenset(chosen[True])
 
 

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from upload_client.control.places import Places
+from upload_client.control.delivery_buckets import DeliveryBuckets
 from upload_client.core.columns import PathRows
 from upload_client.core.history import DeliveryHistory
 from upload_client.core.index_csv import lines_of, rows_of
@@ -24,7 +24,7 @@ _AT_ONCE = 1000
 
 
 def compared_rows(
-    index: CheckedIndex, rows: PathRows, history: DeliveryHistory, places: Places
+    index: CheckedIndex, rows: PathRows, history: DeliveryHistory, buckets: DeliveryBuckets
 ) -> bytearray | None:
     """Find the files whose checksums of other kinds are those that their last upload was held against.
 
@@ -34,7 +34,7 @@ def compared_rows(
         index: of this run.
         rows: the row of each file in it.
         history: both logs, folded; its rows are the index's.
-        places: where the earlier indexes are.
+        buckets: where the earlier indexes are.
 
     Returns:
         Of each row 1 where they are, or where none is named, or nothing was sent; None: so it is of all.
@@ -48,7 +48,7 @@ def compared_rows(
     named = map(any, zip(*index.others.values(), strict=True))
     found = bytearray(epoch < 0 or not is_named for epoch, is_named in zip(epochs, named, strict=True))
     for epoch in {epoch for epoch, known in zip(epochs, found, strict=True) if not known}:
-        for some, checksums in _checksums(history, epoch, places, tuple(index.others)):
+        for some, checksums in _checksums(history, epoch, buckets, tuple(index.others)):
             for row, earlier in zip(rows.many(some), checksums, strict=True):
                 if row is not None and epochs[row] == epoch and not found[row]:
                     now = [column[row] or "" for column in index.others.values()]
@@ -57,15 +57,15 @@ def compared_rows(
 
 
 def _checksums(
-    history: DeliveryHistory, epoch: int, places: Places, kinds: Sequence[str]
+    history: DeliveryHistory, epoch: int, buckets: DeliveryBuckets, kinds: Sequence[str]
 ) -> Iterator[tuple[list[str], list[list[str]]]]:
     """Paths, and for each its checksums of these kinds, as the index of a run had them; some at a time."""
     life = history.clients.get(epoch)
     init = None if life is None else life.init
-    if not isinstance(init, Init) or not init.index.startswith(places.layout.index_prefix):
+    if not isinstance(init, Init) or not init.index.startswith(buckets.layout.index_prefix):
         return
     try:
-        data = places.control.read(init.index, _MAX_INDEX)
+        data = buckets.control.read(init.index, _MAX_INDEX)
     except (NotFound, ObjectTooLarge):
         return
     if hashlib.sha256(data).hexdigest() != init.index_sha256:

@@ -12,7 +12,7 @@ from upload_client.core.files import FileLedger
 from upload_client.s3.bucket import Bucket, pages_of
 from upload_client.s3.unfinished import abort, unfinished_uploads
 from upload_client.s3.write_guard import guarded_by
-from upload_client.support.background import aside_each
+from upload_client.support.background import map_in_threads
 
 _log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ def not_in_place(ledger: FileLedger, landing: Bucket) -> list[tuple[int, str, Fi
         _log.warning(
             "%d files are not in the listing of the landing bucket: each is asked for", len(unlisted)
         )
-        heads = aside_each(
+        heads = map_in_threads(
             lambda row: landing.head(ledger.relpath(row), checksum=False), unlisted, _LOOKS, "final check"
         )
         with contextlib.closing(heads):

@@ -83,7 +83,7 @@ def _check_listing(connected: ConnectedRun) -> None:
     ledger, at = connected.ledger, connected.run.now()
     if not ledger.counts()["valid"]:
         return
-    for row, why, code in connected.patiently(lambda: not_in_place(ledger, connected.places.landing)):
+    for row, why, code in connected.patiently(lambda: not_in_place(ledger, connected.buckets.landing)):
         ledger.judge(row, "invalid", why, at, code=code)
         connected.notify_file(row)
 
@@ -93,7 +93,7 @@ def abort_unfinished_uploads(connected: ConnectedRun) -> None:
     run = connected.run
     try:
         connected.patiently(
-            lambda: abort_unfinished(connected.ledger, connected.places.landing, run.may_write)
+            lambda: abort_unfinished(connected.ledger, connected.buckets.landing, run.may_write)
         )
     except StoreError as error:
         why = f"unfinished uploads may be left in the landing bucket: {error}"
@@ -103,22 +103,22 @@ def abort_unfinished_uploads(connected: ConnectedRun) -> None:
 def write_receipt(connected: ConnectedRun) -> None:
     """Say, in the control bucket and in a file, that the delivery is finished."""
     assert connected.index is not None
-    ledger, places, order = connected.ledger, connected.places, connected.run.order
+    ledger, buckets, arguments = connected.ledger, connected.buckets, connected.run.arguments
     _finish_log(connected)
     clients, validators = runs(connected.history)
     head = ReceiptHead(
-        dataset=order.dataset,
-        delivery_id=order.delivery_id,
-        transfer_type=order.transfer_type,
+        dataset=arguments.dataset,
+        delivery_id=arguments.delivery_id,
+        transfer_type=arguments.transfer_type,
         epoch=connected.lock.epoch,
-        agent_id=order.agent_id,
+        agent_id=arguments.agent_id,
         finished_at=ended_at(
             connected.run.now(), connected.history.transferred_at.latest, connected.history.judged_at.latest
         ),
         n_files=len(ledger),
         n_bytes=ledger.n_bytes_uploaded,
-        landing=str(places.landing),
-        control=str(places.control),
+        landing=str(buckets.landing),
+        control=str(buckets.control),
         index=connected.index,
         client_log=_tail(connected.chain),
         validator_logs=tuple(
@@ -132,10 +132,10 @@ def write_receipt(connected: ConnectedRun) -> None:
         delivered_by=_delivered_by(connected.run),
         store=None if connected.run.store is None else connected.run.store.in_a_line,
     )
-    key = places.layout.receipt(head.epoch)
+    key = buckets.layout.receipt(head.epoch)
     lines = encode_columns(head, deliveries(ledger, connected.history))
     with local_copy(head, connected.run.output_dir) as copy:
-        connected.receipt_sha256 = put_receipt(places.control, key, copy.of(lines), connected.writing)
+        connected.receipt_sha256 = put_receipt(buckets.control, key, copy.of(lines), connected.writing)
     connected.receipt, connected.receipt_file = key, copy.path
     if copy.error is not None:
         _warn_of_no_file(connected, key, copy.error)
@@ -165,7 +165,7 @@ def _delivered_by(run: Run) -> DeliveredBy:
     login, host = login_name(run.session), socket.gethostname() or None
     if wanted == "full":
         return DeliveredBy(login, host)
-    hashed = partial(hashed_name, dataset=run.order.dataset, delivery_id=run.order.delivery_id)
+    hashed = partial(hashed_name, dataset=run.arguments.dataset, delivery_id=run.arguments.delivery_id)
     return DeliveredBy(login and hashed(login), host and hashed(host), hashed=True)
 
 
@@ -174,12 +174,12 @@ def fetch_receipt(connected: ConnectedRun, key: str) -> bool:
 
     False: what lies there has been damaged or changed since, and is none of this delivery.
     """
-    run, places = connected.run, connected.places
-    control, layout = places.control, places.layout
+    run, buckets = connected.run, connected.buckets
+    control, layout = buckets.control, buckets.layout
 
     def problem_of(head: ReceiptHead) -> str | None:
         return (
-            problem_of_place(head, control, places.landing, layout, number(key) or 0)
+            problem_of_place(head, control, buckets.landing, layout, number(key) or 0)
             or problem_of_runs(head, connected.history)
             or problem_of_tails(head, control, layout)
         )
@@ -318,7 +318,7 @@ def _notify_outcome(run: Run, error: BaseException | None) -> None:
     connected = run.connected
     counts: dict[State, int] = dict.fromkeys(STATES, 0) if connected is None else connected.ledger.counts()
     code, sentence = exit_code_of(error, counts), headline(counts, error)
-    _log.info("agent %s ends, exit code %d", run.order.agent_id, code)
+    _log.info("agent %s ends, exit code %d", run.arguments.agent_id, code)
     for kind, n in run.strange.rest():
         run.message(f"and {n:,} more {kind}", "warning", MessageCode.REPEATED)
     path = run.dump_state()

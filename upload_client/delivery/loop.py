@@ -12,9 +12,10 @@ import random
 from upload_client.control.checkpoints import write_checkpoint
 from upload_client.core import records, verdicts
 from upload_client.core.checkpoint import Checkpoint
+from upload_client.core.client_states import ClientState, too_many_invalid
 from upload_client.core.codes import FileCode, MessageCode
-from upload_client.core.delivery import ClientState, too_many_invalid, why_still
 from upload_client.core.sending_order import retry_delay
+from upload_client.core.standstill import why_still
 from upload_client.core.text import counted
 from upload_client.core.uploads import Upload
 from upload_client.delivery.run import ConnectedRun
@@ -57,7 +58,7 @@ def queue(connected: ConnectedRun, row: int) -> None:
             unfinished=plan.unfinished.get(relpath, ()),
             size_to_be=source.size_to_be(row),
             digests=source.digests(row),
-            sha256=connected.places.settings.digest == "sha256",
+            sha256=connected.buckets.settings.digest == "sha256",
         )
     )
 
@@ -72,7 +73,7 @@ def feed(connected: ConnectedRun) -> None:
     assert engine is not None
     now = connected.run.clock.monotonic()
     room = records.MAX_UNFLUSHED - connected.writer.unflushed - engine.in_flight
-    if connected.run.order.executor is None:
+    if connected.run.arguments.executor is None:
         room = min(room, _QUEUED - engine.in_flight)
     for _ in range(room):
         row = ledger.order.next_row(now)
@@ -113,7 +114,7 @@ def update(connected: ConnectedRun) -> bool:
         connected.notify_progress()
         run.notice_clock()
         _notice_standstill(connected, now)
-    if too_many_invalid(ledger.n_invalid_this_run, connected.places.settings.max_invalid):
+    if too_many_invalid(ledger.n_invalid_this_run, connected.buckets.settings.max_invalid):
         raise TooManyInvalid(ledger.n_invalid_this_run)
     if ledger.validation_complete and not connected.validation.awaits_judgement_of_index(
         must=connected.index_was_refused, asked=connected.asks_of_index
@@ -304,7 +305,7 @@ def save_checkpoint(connected: ConnectedRun, after: int) -> None:
 
     Where that is not possible, the next run reads them.
     """
-    run, writer, places = connected.run, connected.writer, connected.places
+    run, writer, buckets = connected.run, connected.writer, connected.buckets
     n_segments = writer.seq + connected.validation.n_segments
     if n_segments - connected.checkpoint_at < after:
         return
@@ -314,4 +315,4 @@ def save_checkpoint(connected: ConnectedRun, after: int) -> None:
         return
     checkpoint = Checkpoint(connected.history, connected.chain, connected.validation.chains)
     with contextlib.suppress(StoreError, ValueError), guarded_by(run.may_write):
-        connected.append([write_checkpoint(places.control, places.layout, checkpoint, run.now())])
+        connected.append([write_checkpoint(buckets.control, buckets.layout, checkpoint, run.now())])

@@ -21,12 +21,12 @@ from upload_client.core.columns import in_one_piece, put, taken
 from upload_client.core.digests import Digests
 from upload_client.core.files import FileLedger
 from upload_client.core.history import DeliveryHistory
-from upload_client.core.resume import GONE, Landed, Local, Need, Reason, decide, place, place_valid
+from upload_client.core.resume import GONE, LandingObject, Local, Need, Reason, decide, place, place_valid
 from upload_client.core.states import State
 from upload_client.core.uploads import kept_mtime, settled_mtime
 from upload_client.s3.bucket import Bucket, StoreError, pages_of, repeat_while_lost
 from upload_client.s3.unfinished import unfinished_uploads
-from upload_client.support.background import aside_each
+from upload_client.support.background import map_in_threads
 from upload_client.support.file_names import on_disk
 from upload_client.support.local_file import FileRefused
 from upload_client.transfer.dataroot import DataRoot
@@ -87,7 +87,7 @@ def make_plan(
     size_to_be: Callable[[int], int | None] = lambda _: None,
     compared: bytearray | None = None,
     sha256: bool = False,
-    landed_crc32: Callable[[], bool] = lambda: True,
+    trusts_store_crc32: Callable[[], bool] = lambda: True,
     check: Callable[[], None] = lambda: None,
     listed: Callable[[int], object] = lambda _: None,
 ) -> Plan:
@@ -107,9 +107,9 @@ def make_plan(
         compared: of each row, whether its `digests` are those that what has landed of it was held against;
             None: they all are.
         sha256: compute that, too, of what is read anyway.
-        landed_crc32: whether to believe the CRC32 that the store says of an object that nobody has announced:
-            not where it says what it was told, and the run that sent it may have ended before it was read
-            back. Asked where there is such an object.
+        trusts_store_crc32: whether the store's CRC32 of an unannounced object counts: not where the store
+            only repeats what the client sent, and the run that sent it may have ended before it read the
+            object back. Called only where there is such an object.
         check: called for each page of the listing, each file and each block that is read, in any thread; what
             it raises ends it.
         listed: told after each page how many objects were listed, the receiver's own and others'.
@@ -118,21 +118,21 @@ def make_plan(
         StoreError: the landing bucket could not be listed.
     """
     how = (resend_invalid, digests, size_to_be, compared, sha256, check, listed)
-    survey = _Survey(ledger, history, epoch, root, sources, landing, *how)
+    survey = _Planner(ledger, history, epoch, root, sources, landing, *how)
     undecided = survey.look()
     if undecided:
-        survey.landed_crc32 = landed_crc32()
+        survey.trusts_store_crc32 = trusts_store_crc32()
     for first in range(0, len(undecided), _BATCH):
         batch = undecided[first : first + _BATCH]
-        answers = aside_each(survey.find_out, batch, max(n_threads, 1), "plan")
+        answers = map_in_threads(survey.find_out, batch, max(n_threads, 1), "plan")
         with contextlib.closing(answers):
             for (row, _), answer in zip(batch, answers, strict=True):
                 survey.settle(row, *answer)
     return survey.plan()
 
 
-class _Survey:
-    """The state of affairs, file by file.
+class _Planner:
+    """Decides for each file where it starts, and collects what is needed for that.
 
     Files are looked at in the order of the listing, and what is not listed after that: so that of a million
     listed objects none is held, but those that a question is open about.
@@ -166,7 +166,7 @@ class _Survey:
         self._size_to_be = size_to_be
         self._compared = compared
         self._sha256 = sha256
-        self.landed_crc32 = True
+        self.trusts_store_crc32 = True
         self._check = check
         self._listed = listed
         self._reasons = bytearray((_UNDECIDED,)) * len(ledger)
@@ -253,7 +253,9 @@ class _Survey:
                 self._open[row] = listed
                 undecided.append((row, need))
 
-    def find_out(self, open_question: tuple[int, Need]) -> tuple[Local, Landed | None, str, str | None]:
+    def find_out(
+        self, open_question: tuple[int, Need]
+    ) -> tuple[Local, LandingObject | None, str, str | None]:
         """Compute the checksums that `decide` needs to know about a file. Runs in many threads."""
         row, need = open_question
         relpath = self._ledger.relpath(row)
@@ -268,14 +270,14 @@ class _Survey:
             found = repeat_while_lost(lambda: self._landing.head(relpath))
             head = GONE
             if found is not None:
-                crc32 = found.crc32 if self.landed_crc32 else None
-                head = Landed(found.size, found.etag, crc32, found.version_id)
+                crc32 = found.crc32 if self.trusts_store_crc32 else None
+                head = LandingObject(found.size, found.etag, crc32, found.version_id)
             if head.crc32 is None:
                 return local, head, "", None  # it will be sent, whatever the file's checksum is
         return local, head, *self._checksums(relpath, dict(self._digests(row)))
 
     def settle(
-        self, row: int, local: Local, head: Landed | None, local_crc32: str, sha256: str | None
+        self, row: int, local: Local, head: LandingObject | None, local_crc32: str, sha256: str | None
     ) -> None:
         """Decide about a file, all questions answered."""
         need = self._decide(row, self._open.pop(row), local, head, local_crc32, sha256)
@@ -286,7 +288,7 @@ class _Survey:
         row: int,
         listed: tuple[int, str] | None,
         local: Local,
-        head: Landed | None = None,
+        head: LandingObject | None = None,
         local_crc32: str | None = None,
         sha256: str | None = None,
     ) -> Need | None:

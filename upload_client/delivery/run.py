@@ -19,13 +19,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from upload_client.core import records, segments
+from upload_client.core.client_states import ClientEvent, ClientState, next_client_state
 from upload_client.core.codes import MessageCode
-from upload_client.core.delivery import ClientEvent, ClientState, Standstill, next_client_state
-from upload_client.core.few import Few
 from upload_client.core.files import FileLedger, TransferType
 from upload_client.core.history import DeliveryHistory
+from upload_client.core.notice_limit import NoticeLimit
 from upload_client.core.receipt import IndexNamed
 from upload_client.core.segments import LogChain
+from upload_client.core.standstill import Standstill
 from upload_client.core.store_profile import StoreProfile
 from upload_client.core.text import for_terminal
 from upload_client.core.times import timestamp
@@ -46,9 +47,9 @@ if TYPE_CHECKING:
 
     from upload_client.aws.auth import Prompt
     from upload_client.aws.pipeline import Started
+    from upload_client.control.delivery_buckets import DeliveryBuckets
     from upload_client.control.lock import Lock
     from upload_client.control.log import LogWriter
-    from upload_client.control.places import Places
     from upload_client.delivery.outcome import Outcome
     from upload_client.delivery.plan import Plan
     from upload_client.delivery.source import Source
@@ -76,7 +77,7 @@ def versions() -> dict[str, str]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class RunArguments:
     """The arguments of a run, as the caller gave them; `upload_client.UploadClient` says what each means."""
 
     dataset: str
@@ -96,7 +97,7 @@ class Run:
     """One run, from its construction to its outcome.
 
     Args:
-        order: what is wanted.
+        arguments: what is wanted.
         source: the files.
         settings: as far as they are known before the login.
         session: whose credentials to use; None: those of a login.
@@ -109,7 +110,7 @@ class Run:
     Attributes:
         state: where the run is.
         waits: the clock, with waits that end when the run is to stop.
-        places: the delivery's keys and buckets; None before the login, as is `root`.
+        buckets: the delivery's keys and buckets; None before the login, as is `root`.
         root: where files are read.
         lock: the delivery's; None before it was asked for.
         store: what was seen of the store; None before that is known.
@@ -130,7 +131,7 @@ class Run:
 
     def __init__(
         self,
-        order: Order,
+        arguments: RunArguments,
         source: Source,
         settings: Settings,
         *,
@@ -141,7 +142,7 @@ class Run:
         output_dir: Path,
         debug: bool,
     ) -> None:
-        self.order = order
+        self.arguments = arguments
         self.source = source
         self.settings = settings
         self.session = session
@@ -153,7 +154,7 @@ class Run:
         self.waits = StoppableClock(clock, self.check_stop, LOOK_EVERY)
         self.began = clock.monotonic()
         self.state = ClientState.INITIALIZING
-        self.places: Places | None = None
+        self.buckets: DeliveryBuckets | None = None
         self.root: DataRoot | None = None
         self.lock: Lock | None = None
         self.store: StoreProfile | None = None
@@ -168,18 +169,18 @@ class Run:
         self.ending = False
         self.stop_asked = False
         self.n_looks = 0
-        self.strange = Few()
+        self.strange = NoticeLimit()
         self.move("built")
 
     @property
     def n_threads(self) -> int | Literal["auto"]:
         """Requests under way at once."""
-        return self.settings.threads if self.order.n_threads is None else self.order.n_threads
+        return self.settings.threads if self.arguments.n_threads is None else self.arguments.n_threads
 
     @property
     def small_for_one(self) -> int:
         """Small files under way in place of each of these."""
-        return self.settings.small_for_one if self.order.n_threads is None else 1
+        return self.settings.small_for_one if self.arguments.n_threads is None else 1
 
     @property
     def seconds(self) -> float:
@@ -255,12 +256,12 @@ class Run:
         """Write the state of all files as CSV; its path, or None where that could not be."""
         if self.connected is None:
             return None
-        order = self.order
+        arguments = self.arguments
         try:
             return write_dump(
                 self.connected.ledger,
-                dataset=order.dataset,
-                delivery_id=order.delivery_id,
+                dataset=arguments.dataset,
+                delivery_id=arguments.delivery_id,
                 wall=self.clock.written(),
                 directory=self.output_dir,
             )
@@ -298,7 +299,7 @@ class ConnectedRun:
     """
 
     run: Run
-    places: Places
+    buckets: DeliveryBuckets
     root: DataRoot
     lock: Lock
     writer: LogWriter
@@ -369,7 +370,7 @@ class ConnectedRun:
 
     def create(self, key: str, body: bytes, content_type: str) -> None:
         """Write a control object that must not be there yet; the same one, by a lost answer, may."""
-        control = self.places.control
+        control = self.buckets.control
 
         def put() -> None:
             try:
@@ -409,7 +410,7 @@ class ConnectedRun:
                 self.lock,
                 self.writer,
                 self.validation,
-                silence=self.places.settings.validator_silence,
+                silence=self.buckets.settings.validator_silence,
                 seconds=seconds,
             )
         )

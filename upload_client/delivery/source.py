@@ -19,10 +19,10 @@ from upload_client.expectations.packaging import packaging_of
 from upload_client.index import CheckedIndex, Choice, Files, LeftOut, check_index, left_out_of
 from upload_client.index.accidents import growing, notice
 from upload_client.index.files import SIZES_SEEN, FileIndex, files_of
+from upload_client.index.loading import select_from, take
 from upload_client.index.promised import with_promised
-from upload_client.index.sources import of_the_source
+from upload_client.index.sources import naming_the_source
 from upload_client.index.tables import spelling
-from upload_client.index.taking import select_from, take
 from upload_client.s3.bucket import Bucket
 from upload_client.support.file_names import from_disk
 from upload_client.transfer.dataroot import DataRoot
@@ -97,7 +97,7 @@ class Source:
             StoreError: the bucket could not be listed.
         """
         if root.bucket is not None:
-            with of_the_source():
+            with naming_the_source():
                 self.entries = {entry.key: (entry.size, entry.etag) for entry in root.bucket.list()}
             listing = {key: size for key, (size, _) in self.entries.items()}
             self._take(root.bucket, listing)
@@ -160,7 +160,7 @@ class Source:
             index = take(place, path, self._choice, notify=self.notes.append, listing=listing)
         else:
             if not isinstance(given, Files):
-                from upload_client.index.given import as_frame  # noqa: PLC0415 - imports pandas
+                from upload_client.index.memory_tables import as_frame  # noqa: PLC0415 - imports pandas
 
                 # What gives itself once is not asked again.
                 given = self._given = as_frame(given, *spelling(place))

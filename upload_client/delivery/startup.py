@@ -14,22 +14,28 @@ from typing import TYPE_CHECKING
 from upload_client.aws import pipeline
 from upload_client.aws.auth import open_session
 from upload_client.control.checkpoints import Folded, read_logs, validator_reader
+from upload_client.control.delivery_buckets import (
+    DeliveryBuckets,
+    complete_settings,
+    open_buckets,
+    usage_errors,
+)
 from upload_client.control.fence import fence_logs
 from upload_client.control.identity import new_agent_id
 from upload_client.control.lock import Lock, epoch_floor
 from upload_client.control.log import LogWriter
-from upload_client.control.places import Places, complete_settings, open_places, usage_errors
 from upload_client.control.probe import probe_store
 from upload_client.control.store_probe import known_profile, probe_profile, save_profile
 from upload_client.control.waiting import find_validator
 from upload_client.core import records
 from upload_client.core.codes import MessageCode
-from upload_client.core.delivery import Standstill, ValidatorWatch
 from upload_client.core.files import TRANSFER_TYPES, FileLedger
 from upload_client.core.receipt import IndexNamed
 from upload_client.core.segments import LogChain
+from upload_client.core.standstill import Standstill
 from upload_client.core.store_profile import StoreProfile
 from upload_client.core.text import counted, for_log
+from upload_client.core.validator_watch import ValidatorWatch
 from upload_client.delivery import finish, progress
 from upload_client.delivery.earlier_indexes import compared_rows
 from upload_client.delivery.plan import Plan, make_plan
@@ -50,10 +56,10 @@ from upload_client.s3 import etag_form
 from upload_client.s3.bucket import NotFound, StoreError
 from upload_client.s3.write_guard import checking
 from upload_client.settings import foreign_hosts
-from upload_client.support.background import aside
+from upload_client.support.background import call_in_thread
 from upload_client.transfer.dataroot import DataRoot
 from upload_client.transfer.engine import TransferEngine
-from upload_client.transfer.executor import ExecutorEngine, LockSeen, Place
+from upload_client.transfer.executor import BucketAddress, CoordinatorLock, ExecutorEngine
 from upload_client.transfer.task import TransferOptions
 
 if TYPE_CHECKING:
@@ -73,7 +79,7 @@ _BATCHES_SLOWER = (
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """The state that logs and buckets show before a run."""
+    """The state of logs and buckets before a run."""
 
     logs: Folded
     ledger: FileLedger
@@ -95,26 +101,26 @@ def log_in(run: Run) -> None:
         run.session = open_session(run.settings, prompt=run.prompt, clock=run.waits, patience=run.patience)
 
 
-def locate(run: Run) -> tuple[Places, DataRoot]:
+def locate(run: Run) -> tuple[DeliveryBuckets, DataRoot]:
     """Log in where that has not been done, and find out where everything is."""
-    if run.places is not None and run.root is not None:
-        return run.places, run.root
+    if run.buckets is not None and run.root is not None:
+        return run.buckets, run.root
     if run.session is None:
         log_in(run)
-    session, order = run.session, run.order
+    session, arguments = run.session, run.arguments
     assert session is not None
     run.settings = complete_settings(session, run.settings, run.patience)
-    places = open_places(
+    buckets = open_buckets(
         session,
         run.settings,
-        dataset=order.dataset,
-        delivery_id=order.delivery_id,
-        transfer_type=order.transfer_type,
+        dataset=arguments.dataset,
+        delivery_id=arguments.delivery_id,
+        transfer_type=arguments.transfer_type,
         pool=_CONNECTIONS if run.n_threads == "auto" else run.n_threads + 4,
     )
-    run.clock.watch(places.control.client)
-    run.places, run.root = places, run.source.open(places.landing.client)
-    return run.places, run.root
+    run.clock.watch(buckets.control.client)
+    run.buckets, run.root = buckets, run.source.open(buckets.landing.client)
+    return run.buckets, run.root
 
 
 def take_lock(run: Run, *, refresh: bool = False) -> Lock:
@@ -124,24 +130,24 @@ def take_lock(run: Run, *, refresh: bool = False) -> Lock:
         Locked: somebody else has it.
         LockLost: it was ours and is not any more.
     """
-    places, _ = locate(run)
+    buckets, _ = locate(run)
     if run.lock is None:
         run.lock = Lock(
-            places.control,
-            places.layout.owned,
-            agent_id=run.order.agent_id,
-            lease_seconds=places.settings.lease_seconds,
+            buckets.control,
+            buckets.layout.owned,
+            agent_id=run.arguments.agent_id,
+            lease_seconds=buckets.settings.lease_seconds,
             clock=run.clock,
-            transfer_type=places.layout.transfer_type,
+            transfer_type=buckets.layout.transfer_type,
         )
     lock = run.lock
     if lock.state == "held" and refresh:
         lock.refresh()
     elif lock.state != "held":
-        there = run.patience(lambda: places.control.ls(recursive=False))
-        floor = run.patience(lambda: epoch_floor(places.control, places.layout, there))
-        run.is_new = not {f"{places.layout.transfer_type}/", places.layout.expectations} & set(there)
-        run.patience(lambda: lock.acquire(floor, steal=run.order.steal))
+        there = run.patience(lambda: buckets.control.ls(recursive=False))
+        floor = run.patience(lambda: epoch_floor(buckets.control, buckets.layout, there))
+        run.is_new = not {f"{buckets.layout.transfer_type}/", buckets.layout.expectations} & set(there)
+        run.patience(lambda: lock.acquire(floor, steal=run.arguments.steal))
         lock.start()
     return lock
 
@@ -154,14 +160,14 @@ def survey(run: Run, epoch: int, check: Callable[[], None] | None = None) -> Sur
         epoch: of the run.
         check: called for each file and each block that is read, in any thread; None: whether to stop.
     """
-    places, root = locate(run)
-    source, order = run.source, run.order
-    run.patience(lambda: source.look(root, places.layout.landing))
-    max_retries = places.settings.max_retries if order.max_retries is None else order.max_retries
+    buckets, root = locate(run)
+    source, arguments = run.source, run.arguments
+    run.patience(lambda: source.look(root, buckets.layout.landing))
+    max_retries = buckets.settings.max_retries if arguments.max_retries is None else arguments.max_retries
     rows = source.rows()
-    folded = run.patience(lambda: read_logs(places.control, places.layout, rows, run.waits))
+    folded = run.patience(lambda: read_logs(buckets.control, buckets.layout, rows, run.waits))
 
-    compared = run.patience(lambda: compared_rows(source.index, rows, folded.history, places))
+    compared = run.patience(lambda: compared_rows(source.index, rows, folded.history, buckets))
     noticed_at = run.clock.monotonic()
 
     def listed(n: int) -> None:
@@ -181,14 +187,14 @@ def survey(run: Run, epoch: int, check: Callable[[], None] | None = None) -> Sur
             epoch=epoch,
             root=root,
             sources=source.entries,
-            landing=places.landing,
-            resend_invalid=order.resend_invalid,
+            landing=buckets.landing,
+            resend_invalid=arguments.resend_invalid,
             n_threads=_LOOKS if run.n_threads == "auto" else run.n_threads,
             digests=source.digests,
             size_to_be=source.size_to_be,
             compared=compared,
-            sha256=places.settings.digest == "sha256",
-            landed_crc32=lambda: _verifies_checksums(run),
+            sha256=buckets.settings.digest == "sha256",
+            trusts_store_crc32=lambda: _verifies_checksums(run),
             check=check or run.check_stop,
             listed=listed,
         )
@@ -211,23 +217,23 @@ def connect(run: Run) -> None:
         DeliveryClosed: the receiver has taken the delivery over.
         DeliveryError: it cannot be delivered now.
     """
-    order = run.order
-    about = f"{order.dataset}/{order.delivery_id} ({order.transfer_type})"
+    arguments = run.arguments
+    about = f"{arguments.dataset}/{arguments.delivery_id} ({arguments.transfer_type})"
     made_of = ", ".join(f"{name} {number}" for name, number in versions().items())
-    _log.info("agent %s begins %s; %s", order.agent_id, about, made_of)
-    places, root = locate(run)
+    _log.info("agent %s begins %s; %s", arguments.agent_id, about, made_of)
+    buckets, root = locate(run)
     check_open(run)
     # Each attempt has an object of its own: what became of that of an earlier one is not known, nor whether
     # somebody else has this run's name.
-    run.patience(lambda: probe_store(places.control, places.layout, new_agent_id(), clock=run.waits))
+    run.patience(lambda: probe_store(buckets.control, buckets.layout, new_agent_id(), clock=run.waits))
     copies = root.bucket is not None
-    run.trials = aside(lambda: _profile_of_store(run, places, copies=copies), "try store")
-    if etag_form.is_bare(places.control.client):
+    run.trials = call_in_thread(lambda: _profile_of_store(run, buckets, copies=copies), "try store")
+    if etag_form.is_bare(buckets.control.client):
         settle_store(run)  # whoever validates reads there how conditions are spelled
     lock = take_lock(run)
     check_open(run)  # again: whoever removes files from landing says so, and then looks for this lock
-    writer, chain = _fence(run, places, lock)
-    _ask_ahead(run, places, lock.epoch)
+    writer, chain = _fence(run, buckets, lock)
+    _ask_ahead(run, buckets, lock.epoch)
     run.notice_clock()
     run.notify(Phase("planning"))
     with _keeping_alive(run, writer) as look:
@@ -281,20 +287,20 @@ def settle_store(run: Run) -> None:
     """
     if run.trials is None:
         return
-    places, root = locate(run)
+    buckets, root = locate(run)
     copies = root.bucket is not None
 
     def tried() -> StoreProfile:
         trials = run.trials
         if trials is None:  # that one has failed
-            return _profile_of_store(run, places, copies=copies)
+            return _profile_of_store(run, buckets, copies=copies)
         while not trials.done():  # a run that is stopped meanwhile has yet to let them clear up
             run.waits.sleep(LOOK_EVERY / 20)
         run.trials = None
         return trials.result()
 
     run.store = run.patience(tried)
-    _check_store(run, places, run.store, copies=copies)
+    _check_store(run, buckets, run.store, copies=copies)
 
 
 def _make_ready(connected: ConnectedRun) -> None:
@@ -310,8 +316,8 @@ def check_open(run: Run) -> None:
     Raises:
         DeliveryClosed: they have closed the delivery, or handed its files over and remove them from landing.
     """
-    places, _ = locate(run)
-    control, layout = places.control, places.layout
+    buckets, _ = locate(run)
+    control, layout = buckets.control, buckets.layout
     if (closed := run.patience(lambda: closing(control, layout))) is not None:
         raise DeliveryClosed(str(closed))
     record = run.patience(lambda: last_hand_over(control, layout))
@@ -324,18 +330,18 @@ def check_open(run: Run) -> None:
         )
 
 
-def _profile_of_store(run: Run, places: Places, *, copies: bool) -> StoreProfile:
+def _profile_of_store(run: Run, buckets: DeliveryBuckets, *, copies: bool) -> StoreProfile:
     """The promises that the store keeps: as written down for this delivery; else tried, and written down."""
-    known, etag = known_profile(places.control, places.layout)
+    known, etag = known_profile(buckets.control, buckets.layout)
     if known is not None and known.covers(copies=copies):
         return known
-    key = places.layout.probe(new_agent_id())
-    profile = probe_profile(places.control, places.landing, key, copies=copies, clock=run.waits)
-    save_profile(places.control, places.layout, profile, etag)
+    key = buckets.layout.probe(new_agent_id())
+    profile = probe_profile(buckets.control, buckets.landing, key, copies=copies, clock=run.waits)
+    save_profile(buckets.control, buckets.layout, profile, etag)
     return profile
 
 
-def _check_store(run: Run, places: Places, profile: StoreProfile, *, copies: bool) -> None:
+def _check_store(run: Run, buckets: DeliveryBuckets, profile: StoreProfile, *, copies: bool) -> None:
     """Refuse a store that does not keep to what a delivery is built on, before anything is sent."""
     accepted = run.settings.accept_unverified_store
     reasons = profile.refused(copies=copies, accept_unverified=accepted)
@@ -347,7 +353,7 @@ def _check_store(run: Run, places: Places, profile: StoreProfile, *, copies: boo
                 "Tell the receiver; or deliver with --accept-unverified-store: the receipt then says that the"
                 " store has verified nothing."
             )
-        raise StoreUnsafe(f"the store of {places.landing} is not safe: {reasons[0]}", hint=hint)
+        raise StoreUnsafe(f"the store of {buckets.landing} is not safe: {reasons[0]}", hint=hint)
     if profile.verification == "none":
         why = f"the store verifies no checksum: {profile.in_a_line}"
         run.message(why, "warning", MessageCode.STORE_UNVERIFIED)
@@ -356,13 +362,13 @@ def _check_store(run: Run, places: Places, profile: StoreProfile, *, copies: boo
         run.message(why, "info", MessageCode.STORE_LIMITED)
 
 
-def _fence(run: Run, places: Places, lock: Lock) -> tuple[LogWriter, LogChain]:
+def _fence(run: Run, buckets: DeliveryBuckets, lock: Lock) -> tuple[LogWriter, LogChain]:
     """Keep every earlier holder of the lock from the logs: the writer of this run's, and its chain."""
     chain = LogChain("client")
     writer = LogWriter(
-        places.control,
-        places.layout.client_log(),
-        agent_id=run.order.agent_id,
+        buckets.control,
+        buckets.layout.client_log(),
+        agent_id=run.arguments.agent_id,
         epoch=lock.epoch,
         chain=chain,
         clock=run.clock,
@@ -373,15 +379,15 @@ def _fence(run: Run, places: Places, lock: Lock) -> tuple[LogWriter, LogChain]:
     # Whoever has taken the lock since then found no log to end, if this is its first segment.
     run.patience(lock.refresh)
     if lock.stolen:
-        others = [of for of in TRANSFER_TYPES if of != run.order.transfer_type]
-        reason = f"agent {run.order.agent_id} took the lock, to deliver the {run.order.transfer_type}"
+        others = [of for of in TRANSFER_TYPES if of != run.arguments.transfer_type]
+        reason = f"agent {run.arguments.agent_id} took the lock, to deliver the {run.arguments.transfer_type}"
         run.patience(
             lambda: fence_logs(
-                places.control,
-                places.layout,
+                buckets.control,
+                buckets.layout,
                 lock,
                 reason,
-                agent_id=run.order.agent_id,
+                agent_id=run.arguments.agent_id,
                 transfer_types=others,
                 clock=run.clock,
             )
@@ -390,8 +396,8 @@ def _fence(run: Run, places: Places, lock: Lock) -> tuple[LogWriter, LogChain]:
 
 
 def _connected(run: Run, lock: Lock, writer: LogWriter, chain: LogChain, found: Survey) -> ConnectedRun:
-    places, root = locate(run)
-    settings = places.settings
+    buckets, root = locate(run)
+    settings = buckets.settings
 
     def known(shard: int) -> int:
         """Number of the first segment of its log in which one that comes now can be."""
@@ -399,28 +405,28 @@ def _connected(run: Run, lock: Lock, writer: LogWriter, chain: LogChain, found: 
 
     validation = Validation(
         found.logs.validators,
-        lambda shard: validator_reader(places.control, places.layout, shard, run.clock),
+        lambda shard: validator_reader(buckets.control, buckets.layout, shard, run.clock),
         lambda: ValidatorWatch(
             lock.epoch, silence=settings.validator_silence, busy=settings.lease_seconds + BUSY_RETRY
         ),
         lambda wanted: (
-            _wait_for_validator(run, places, lock.epoch, wanted.shard, known(wanted.shard))
+            _wait_for_validator(run, buckets, lock.epoch, wanted.shard, known(wanted.shard))
             if settings.start == "watched"
-            else _ask_for_validator(run, places, lock.epoch, wanted)
+            else _ask_for_validator(run, buckets, lock.epoch, wanted)
         ),
         run.clock,
     )
-    slower = 1 if run.order.executor is None else _BATCHES_SLOWER
+    slower = 1 if run.arguments.executor is None else _BATCHES_SLOWER
     return ConnectedRun(
         run=run,
-        places=places,
+        buckets=buckets,
         root=root,
         lock=lock,
         writer=writer,
         chain=chain,
         validation=validation,
         history=found.logs.history,
-        header=chain.header(agent_id=run.order.agent_id, epoch=lock.epoch),
+        header=chain.header(agent_id=run.arguments.agent_id, epoch=lock.epoch),
         checkpoint_at=chain.next_seq + validation.n_segments - found.logs.n_segments,
         ledger=found.ledger,
         plan=found.plan,
@@ -441,13 +447,13 @@ def _notify_start(connected: ConnectedRun) -> None:
         run.message(warning, "warning", code)
     run.notify(
         Connected(
-            dataset=run.order.dataset,
-            delivery_id=run.order.delivery_id,
-            transfer_type=run.order.transfer_type,
-            agent_id=run.order.agent_id,
+            dataset=run.arguments.dataset,
+            delivery_id=run.arguments.delivery_id,
+            transfer_type=run.arguments.transfer_type,
+            agent_id=run.arguments.agent_id,
             epoch=connected.lock.epoch,
             source=source.name,
-            landing=str(connected.places.landing),
+            landing=str(connected.buckets.landing),
             resumed=len(connected.history) > 0,
         )
     )
@@ -464,7 +470,7 @@ def _notify_start(connected: ConnectedRun) -> None:
 
 def _warn_of_other_expectations(connected: ConnectedRun) -> None:
     """Say where files were judged by another document than the receiver's is now: their verdicts stand."""
-    run, places, history = connected.run, connected.places, connected.history
+    run, buckets, history = connected.run, connected.buckets, connected.history
     are_ok = bytes(map(history.is_ok, range(len(connected.ledger))))
     judges = [life.init for life in history.judges(are_ok)]
     judged_by = {
@@ -476,7 +482,7 @@ def _warn_of_other_expectations(connected: ConnectedRun) -> None:
         return
     now: str | None = None
     try:
-        now = sha256_of(places.control, places.layout.expectations)
+        now = sha256_of(buckets.control, buckets.layout.expectations)
     except NotFound:
         pass
     except StoreError as error:  # not everybody may read it, and nothing depends on it
@@ -501,12 +507,12 @@ def _see_to_the_receipt(connected: ConnectedRun) -> None:
     Raises:
         NothingToDoError: that is done.
     """
-    run, places = connected.run, connected.places
+    run, buckets = connected.run, connected.buckets
     if connected.index_was_refused:
         connected.asks_of_index = True
         return
     files = deliveries(connected.ledger, connected.history)
-    current = run.patience(lambda: current_receipt(places.control, places.layout, files))
+    current = run.patience(lambda: current_receipt(buckets.control, buckets.layout, files))
     if current is not None and finish.fetch_receipt(connected, current):
         connected.receipt = current
         raise NothingToDoError
@@ -522,8 +528,8 @@ def _see_to_the_receipt(connected: ConnectedRun) -> None:
 
 def _engine(connected: ConnectedRun) -> TransferEngine | ExecutorEngine:
     """The engine that carries the content of files."""
-    run, places, lock = connected.run, connected.places, connected.lock
-    settings, order = places.settings, run.order
+    run, buckets, lock = connected.run, connected.buckets, connected.lock
+    settings, arguments = buckets.settings, run.arguments
     rate = settings.max_rate
     options = TransferOptions(
         n_threads=run.n_threads,
@@ -533,41 +539,45 @@ def _engine(connected: ConnectedRun) -> TransferEngine | ExecutorEngine:
         multipart_threshold=int(settings.multipart_threshold),
         part_size=None if settings.part_size is None else int(settings.part_size),
         # Each batch has its share of the cap, since none knows of the others.
-        max_rate=rate and rate / (1 if order.executor is None else order.n_batches),
+        max_rate=rate and rate / (1 if arguments.executor is None else arguments.n_batches),
         no_parts="" if run.store is None else run.store.no_parts,
         md5=run.store is not None and run.store.verification == "md5",
         read_back=run.store is not None and run.store.verification == "read-back",
         bare_etags=run.store is not None and run.store.bare_etags,
     )
-    if order.executor is None:
+    if arguments.executor is None:
         may_write = lambda: lock.may_write  # noqa: E731 - asked for each request: no attribute of `connected`
         options["small_for_one"] = run.small_for_one  # else each of many machines would have as many
-        return TransferEngine(connected.root, places.landing, may_write=may_write, clock=run.clock, **options)
+        return TransferEngine(
+            connected.root, buckets.landing, may_write=may_write, clock=run.clock, **options
+        )
     return ExecutorEngine(
-        order.executor,
+        arguments.executor,
         connected.root,
-        places.landing,
+        buckets.landing,
         session=run.session,
-        lock=LockSeen(Place.of(places.control), places.layout.owned, order.agent_id, lock.epoch),
-        n_batches=order.n_batches,
+        lock=CoordinatorLock(
+            BucketAddress.of(buckets.control), buckets.layout.owned, arguments.agent_id, lock.epoch
+        ),
+        n_batches=arguments.n_batches,
         **options,
     )
 
 
-def _ask_ahead(run: Run, places: Places, epoch: int) -> None:
+def _ask_ahead(run: Run, buckets: DeliveryBuckets, epoch: int) -> None:
     """Ask for a validator beside the plan and the index, where neither can be a reason to have none.
 
     That is a delivery that is new, whose index is known, and of which the receiver expects nothing as a
     whole. Who connects and then looks at the plan may not want one.
     """
-    if run.is_new and run.in_one_go and run.source.is_known and places.settings.start != "watched":
-        _open_lambda(run, places)
-        run.ahead = aside(
-            lambda: _request_validator(run, places, epoch, Request(1, 0, None)), "start validator"
+    if run.is_new and run.in_one_go and run.source.is_known and buckets.settings.start != "watched":
+        _open_lambda(run, buckets)
+        run.ahead = call_in_thread(
+            lambda: _request_validator(run, buckets, epoch, Request(1, 0, None)), "start validator"
         )
 
 
-def _ask_for_validator(run: Run, places: Places, epoch: int, wanted: Request) -> pipeline.Started:
+def _ask_for_validator(run: Run, buckets: DeliveryBuckets, epoch: int, wanted: Request) -> pipeline.Started:
     """Ask the starter once; or take its answer, where it was asked ahead.
 
     A refusal then was one without the index, and does not count.
@@ -578,37 +588,39 @@ def _ask_for_validator(run: Run, places: Places, epoch: int, wanted: Request) ->
             return ahead.result()
         except (PipelineRefused, NotReachable, StoreError) as error:
             _log.info("asked before there was an index, the starter has refused: %s", error)
-    return _request_validator(run, places, epoch, wanted)
+    return _request_validator(run, buckets, epoch, wanted)
 
 
-def _request_validator(run: Run, places: Places, epoch: int, wanted: Request) -> pipeline.Started:
-    order, settings = run.order, places.settings
+def _request_validator(run: Run, buckets: DeliveryBuckets, epoch: int, wanted: Request) -> pipeline.Started:
+    arguments, settings = run.arguments, buckets.settings
     request = {
         "protocol": records.VERSION,
-        "dataset": order.dataset,
-        "delivery_id": order.delivery_id,
-        "transfer_type": order.transfer_type,
-        "agent_id": order.agent_id,
+        "dataset": arguments.dataset,
+        "delivery_id": arguments.delivery_id,
+        "transfer_type": arguments.transfer_type,
+        "agent_id": arguments.agent_id,
         "epoch": epoch,
-        "idempotency_key": f"{order.agent_id}-{epoch}-{wanted.attempt}",
+        "idempotency_key": f"{arguments.agent_id}-{epoch}-{wanted.attempt}",
     }
     if wanted.shards is not None:
         request |= {"shard": wanted.shard, "shards": wanted.shards}
-    return pipeline.start(_open_lambda(run, places), settings.start_function or "", request)
+    return pipeline.start(_open_lambda(run, buckets), settings.start_function or "", request)
 
 
-def _open_lambda(run: Run, places: Places) -> LambdaClient:
+def _open_lambda(run: Run, buckets: DeliveryBuckets) -> LambdaClient:
     """The client that reaches the starter. It is made once: a session is not for several threads at once."""
     if run.lambda_client is None:
-        run.lambda_client = pipeline.lambda_client(run.session, places.settings, run.order.lambda_config)
+        run.lambda_client = pipeline.lambda_client(run.session, buckets.settings, run.arguments.lambda_config)
     return run.lambda_client
 
 
-def _wait_for_validator(run: Run, places: Places, epoch: int, shard: int, known: int) -> pipeline.Started:
+def _wait_for_validator(
+    run: Run, buckets: DeliveryBuckets, epoch: int, shard: int, known: int
+) -> pipeline.Started:
     """Wait a little for a validator that comes by itself."""
     until = run.clock.monotonic() + _UNASKED
     while True:
-        found = find_validator(places.control, places.layout, shard=shard, epoch=epoch, known=known)
+        found = find_validator(buckets.control, buckets.layout, shard=shard, epoch=epoch, known=known)
         if found is not None:
             return pipeline.Started(for_log(found.validator_id), found.shards)
         if run.clock.monotonic() >= until:
@@ -624,7 +636,7 @@ def write_index(connected: ConnectedRun) -> None:
     """Put the index, with the column ``will_transfer``, into the control bucket; tell the log."""
     ledger = connected.ledger
     body = encode_index(connected.run.source.index.files, [state == "ready" for state in ledger.states()])
-    key = connected.places.layout.index(connected.lock.epoch)
+    key = connected.buckets.layout.index(connected.lock.epoch)
     connected.index = IndexNamed(key, hashlib.sha256(body).hexdigest())
     connected.create(key, body, "text/csv")
     _log.info("index %s written: %d files", key, len(ledger))

@@ -1,7 +1,7 @@
 """The validators of a delivery, as the client sees them: asked for, listened to, asked for again.
 
 There is one, or several share the files, each a shard of them with a log of its own. The rules are
-`upload_client.core.delivery.ValidatorWatch`'s, for each of them.
+`upload_client.core.validator_watch.ValidatorWatch`'s, for each of them.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from dataclasses import dataclass
 
 from upload_client.aws.pipeline import Started
 from upload_client.control.log import AT_ONCE_SECONDS, LogReader
-from upload_client.core.delivery import ValidatorWatch, Watch
 from upload_client.core.records import IndexJudged
 from upload_client.core.segments import LogChain, Segment
+from upload_client.core.validator_watch import ValidatorWatch, Watch
 from upload_client.errors import NotReachable, PipelineBusy, PipelineRefused, ValidatorSilent
 from upload_client.s3.bucket import AnswerLost, StoreError
-from upload_client.support.background import aside
+from upload_client.support.background import call_in_thread
 from upload_client.support.clock import Clock
 
 _log = logging.getLogger(__name__)
@@ -257,7 +257,7 @@ class _Shard:
         self._starting: Future[Exception | None] | None = None
 
     def start(self, wait: Callable[[], None]) -> bool:
-        asked = aside(self._asking(), "start validator")
+        asked = call_in_thread(self._asking(), "start validator")
         while not asked.done():
             wait()
         refusal = asked.result()
@@ -290,7 +290,7 @@ class _Shard:
         if advice is Watch.START_AGAIN:
             if self._clock.monotonic() >= self._start_at:
                 _log.info("%s is started again", self._who)
-                self._starting = aside(self._asking(), "start validator")
+                self._starting = call_in_thread(self._asking(), "start validator")
         elif advice is Watch.SILENT:
             raise ValidatorSilent(
                 f"no sign of life from {self._who} for {self.watch.unheard_for:.0f} seconds,"

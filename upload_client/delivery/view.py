@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from upload_client.control.places import Places
-from upload_client.core.delivery import ClientState
+from upload_client.control.delivery_buckets import DeliveryBuckets
+from upload_client.core.client_states import ClientState
 from upload_client.core.files import ClientFile, TransferType
 from upload_client.core.states import STATES, State
 from upload_client.delivery import progress
@@ -28,22 +28,22 @@ class DeliveryView:
     @property
     def dataset(self) -> str:
         """Name of the data set."""
-        return self._run.order.dataset
+        return self._run.arguments.dataset
 
     @property
     def delivery_id(self) -> str:
         """Name of the delivery."""
-        return self._run.order.delivery_id
+        return self._run.arguments.delivery_id
 
     @property
     def transfer_type(self) -> TransferType:
         """``staging`` or ``sample``."""
-        return self._run.order.transfer_type
+        return self._run.arguments.transfer_type
 
     @property
     def agent_id(self) -> str:
         """Name of this run."""
-        return self._run.order.agent_id
+        return self._run.arguments.agent_id
 
     @property
     def output_dir(self) -> Path:
@@ -134,6 +134,6 @@ class DeliveryView:
         return self._run.outcome
 
     @property
-    def places(self) -> Places | None:
+    def buckets(self) -> DeliveryBuckets | None:
         """The delivery's settings, keys and buckets; None before the login."""
-        return self._run.places
+        return self._run.buckets

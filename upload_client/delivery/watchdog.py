@@ -1,8 +1,8 @@
-"""An end for a run whose own thread does not come back: from a dead disk, from a pipe that nobody reads.
+"""Ends a process whose run is stuck in a system call: on a dead disk, or a pipe that nobody reads.
 
-Whoever drives a delivery looks at everything some times a second, and ends it where nothing moves
-(`upload_client.core.delivery.Standstill`). That needs a thread that runs. Where a call into the system never
-returns, no exception can be raised in it either: so another thread gives the lock back and ends the process.
+The caller's thread checks the run several times a second, and ends it where it makes no progress
+(`upload_client.core.standstill.Standstill`). That thread cannot end itself where a system call never returns,
+and no exception can be raised in it: so another thread gives the lock back and ends the process.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-from upload_client.core.delivery import Stuck, why_stuck
+from upload_client.core.standstill import Stuck, why_stuck
 from upload_client.core.text import for_terminal
 from upload_client.delivery.finish import end
 from upload_client.delivery.run import Run
@@ -54,7 +54,7 @@ def watched(seconds: float, run: Run | None = None) -> Iterator[None]:
 
 
 def _watch(seconds: float, run: Run | None, ident: int, done: threading.Event) -> None:
-    while run is not None and run.places is None:
+    while run is not None and run.buckets is None:
         if done.wait(1.0):
             return
     stuck = Stuck(seconds)

@@ -23,7 +23,7 @@ from upload_client.expectations.expected import Expected
 from upload_client.expectations.findings import NotOpened, Undecided, reason_of
 from upload_client.expectations.lines import flow, scalar
 from upload_client.expectations.packaging import Part, is_chunk, metadata_places, packaging_of, part_of
-from upload_client.expectations.seen import SEEN, Seen, ZarrSeen
+from upload_client.expectations.sample_summary import SEEN, SampleSummary, ZarrSummary
 from upload_client.expectations.strict_json import begins_as_lines
 from upload_client.support.file_names import on_disk
 
@@ -90,7 +90,7 @@ def infer(
     root: Path,
     files: Iterable[tuple[str, int]],
     *,
-    opener: Opener = lambda _: None,
+    open_function: Opener = lambda _: None,
     on_progress: Callable[[int], None] | None = None,
 ) -> str:
     """Draft a document.
@@ -98,7 +98,7 @@ def infer(
     Args:
         root: the directory of the sample.
         files: path and size in bytes of each file.
-        opener: of files of which there are no rules beyond that they open.
+        open_function: of files of which there are no rules beyond that they open.
         on_progress: called with the number of files read since its last call.
 
     Returns:
@@ -127,7 +127,7 @@ def infer(
             continue
         kind = _FORMATS.get(suffix.removesuffix(".gz"))
         if kind is None and _FORMATS.get(suffix.lower().removesuffix(".gz")) is None:
-            opens = any(opener(path) is not None or packaging_of(path) for path, _ in group)
+            opens = any(open_function(path) is not None or packaging_of(path) for path, _ in group)
             report(len(group))
             drafts.append(_Draft(suffix, [f"*.{suffix}"], group, None, opens=opens))
             continue
@@ -141,11 +141,11 @@ def infer(
         drafts.append(_Draft("plain names", names, plain, None, opens=opens))
         plain = []
     text = "".join(f"{line}\n" for line in _document(sample, drafts, others=bool(plain)))
-    _try_out(text, root, sample, opener)
+    _try_out(text, root, sample, open_function)
     return text
 
 
-def _try_out(text: str, root: Path, sample: Sequence[tuple[str, int]], opener: Opener) -> None:
+def _try_out(text: str, root: Path, sample: Sequence[tuple[str, int]], open_function: Opener) -> None:
     """Judge the whole sample by its own draft.
 
     Raises:
@@ -161,7 +161,7 @@ def _try_out(text: str, root: Path, sample: Sequence[tuple[str, int]], opener: O
         reason = expected.refusal(path, size)
         rules = expected.content(path)
         if reason is None and rules is None:
-            reason = _why_not(root / on_disk(path), size, opener(path))
+            reason = _why_not(root / on_disk(path), size, open_function(path))
         elif reason is None and rules is not None and rules.format != "opaque":
             try:
                 part = _part(root, path, there) if rules.format == "zarr" else None
@@ -263,7 +263,7 @@ class _Draft:
         name: str,
         globs: Sequence[str],
         files: Sequence[tuple[str, int]],
-        seen: Seen | None,
+        seen: SampleSummary | None,
         *,
         opens: bool = False,
         lines: list[str] | None = None,
@@ -278,7 +278,7 @@ class _Draft:
 
 def _draft_of_zarr(root: Path, files: Sequence[tuple[str, int]], problems: list[str]) -> _Draft:
     """The type that folders of Zarr make."""
-    seen = ZarrSeen() if is_installed(LIBRARIES["zarr"]) else None
+    seen = ZarrSummary() if is_installed(LIBRARIES["zarr"]) else None
     for path, size in files:
         if seen is None or packaging_of(path) != "Zarr" or size > _MAX_JSON:
             continue
@@ -312,7 +312,7 @@ def _drafts_of(
             f"what {kind} files hold cannot be learned without {library}, which is not installed",
             hint=install("formats"),
         )
-    by_folder: dict[str, Seen] = {}
+    by_folder: dict[str, SampleSummary] = {}
     for path, _ in files:
         folder = path.rpartition("/")[0]
         key = folder if kind in ("csv", "tsv", "parquet") else ""
@@ -325,7 +325,7 @@ def _drafts_of(
         except Exception as error:  # noqa: BLE001 — whatever a library raises means that it does not open
             problems.append(for_terminal(f"{path}: {reason_of(error)}"[:200]))
         report(1)
-    groups: list[tuple[list[str], Seen]] = []
+    groups: list[tuple[list[str], SampleSummary]] = []
     for folder, seen in by_folder.items():
         for folders, other in groups:
             if other.is_like(seen):

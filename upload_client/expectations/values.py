@@ -148,7 +148,7 @@ class ValueJudge:
         self._where = where
         self._place = place
         self._hits: dict[str, _Hits] = {}
-        self._seen: _Seen | None = _Seen() if unique else None
+        self._seen: _UniqueValues | None = _UniqueValues() if unique else None
         self._allowed: dict[str, Any] = {}
         self._pattern = None if rules.pattern is None else matcher(rules.pattern)
 
@@ -296,7 +296,7 @@ def _moment_of(value: object) -> dt.date | None:
     return value if isinstance(value, dt.date) else None
 
 
-class _Seen:
+class _UniqueValues:
     """All values so far: as numbers or moments while all of them are of one type, else by hashes of 128 bits.
 
     Pieces of one column may be of several types: whole numbers as small as they are, say. As numpy puts

@@ -56,7 +56,7 @@ def parse_patterns(content: bytes, name: str) -> tuple[Pattern, ...]:
     except UnicodeDecodeError as error:
         raise UsageError(f"{name} is not UTF-8: {error.reason}", hint="Save it as UTF-8.") from None
     patterns = tuple(Pattern(line, f"{name} line {number}") for number, line in enumerate(lines, 1))
-    Rules(patterns)
+    PatternRules(patterns)
     return patterns
 
 
@@ -117,7 +117,7 @@ class _Compiled(NamedTuple):
     folders_only: bool
 
 
-class Rules:
+class PatternRules:
     """Patterns relative to one folder; of those that match, the last one counts.
 
     Each entry is matched by itself, and never by a folder that it lies in: whoever walks down has been there.
@@ -220,10 +220,10 @@ class Choice:
         )
 
 
-class Kept(NamedTuple):
+class FolderPatterns(NamedTuple):
     """The patterns that hold in a folder on the way down, the innermost first."""
 
-    levels: tuple[tuple[int, Rules], ...] = ()
+    levels: tuple[tuple[int, PatternRules], ...] = ()
     """With each: characters of the path that are not for its patterns to see."""
 
 
@@ -241,11 +241,11 @@ class Chooser:
         self.choice = choice
         self.left = left
         self._read = read
-        self._include = Rules(choice.include)
-        self._exclude = Rules(choice.exclude)
-        self._folders: dict[str, Kept | None] = {}
+        self._include = PatternRules(choice.include)
+        self._exclude = PatternRules(choice.exclude)
+        self._folders: dict[str, FolderPatterns | None] = {}
 
-    def enter(self, folder: str, above: Kept, *, has_patterns: bool = True) -> Kept:
+    def enter(self, folder: str, above: FolderPatterns, *, has_patterns: bool = True) -> FolderPatterns:
         """The patterns of a folder, its own ``.uploadignore`` included.
 
         Args:
@@ -259,16 +259,16 @@ class Chooser:
         content = self._read(folder) if has_patterns else None
         if content is None:
             return above
-        rules = Rules(parse_patterns(content, folder + IGNORE_FILE))
-        return Kept(((len(folder), rules), *above.levels)) if rules else above
+        rules = PatternRules(parse_patterns(content, folder + IGNORE_FILE))
+        return FolderPatterns(((len(folder), rules), *above.levels)) if rules else above
 
-    def why_not_folder(self, path: str, kept: Kept) -> tuple[WhyLeftOut, str] | None:
+    def why_not_folder(self, path: str, kept: FolderPatterns) -> tuple[WhyLeftOut, str] | None:
         """Why a folder is left out with all that is in it; None: it is not."""
         if path.rpartition("/")[2] == BOOKS:
             return "ours", "the books of a shared folder"
         return self._excluded(path, kept, is_folder=True)
 
-    def why_not_file(self, path: str, kept: Kept) -> tuple[WhyLeftOut, str] | None:
+    def why_not_file(self, path: str, kept: FolderPatterns) -> tuple[WhyLeftOut, str] | None:
         """Why a file is left out, as far as its name tells; None: it is not."""
         name = path.rpartition("/")[2]
         if name == IGNORE_FILE:
@@ -281,7 +281,7 @@ class Chooser:
             return "not_included", ""
         return None
 
-    def _excluded(self, path: str, kept: Kept, *, is_folder: bool) -> tuple[WhyLeftOut, str] | None:
+    def _excluded(self, path: str, kept: FolderPatterns, *, is_folder: bool) -> tuple[WhyLeftOut, str] | None:
         verdict = self._exclude.verdict(path, is_folder=is_folder)
         for start, rules in kept.levels if verdict is None else ():
             verdict = rules.verdict(path[start:], is_folder=is_folder)
@@ -304,13 +304,13 @@ class Chooser:
             self.left.add(path, *found)
         return found is not None
 
-    def folder(self, folder: str) -> Kept | None:
+    def folder(self, folder: str) -> FolderPatterns | None:
         """The patterns of a folder (its path empty or ending in ``/``); None: it is left out, and counted."""
         try:
             return self._folders[folder]
         except KeyError:
             pass
-        above = Kept()
+        above = FolderPatterns()
         if folder:
             outer = self.folder(folder[: folder.rfind("/", 0, -1) + 1])
             if outer is None:

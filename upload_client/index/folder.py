@@ -15,7 +15,7 @@ from typing import NamedTuple
 from upload_client.core.codes import FileCode
 from upload_client.core.paths import check_relpath
 from upload_client.errors import UsageError
-from upload_client.index.choosing import IGNORE_FILE, Choice, Chooser, Kept, LeftOut
+from upload_client.index.choosing import IGNORE_FILE, Choice, Chooser, FolderPatterns, LeftOut
 from upload_client.index.own_files import Recogniser
 from upload_client.index.problems import shown
 from upload_client.index.sources import advice_about
@@ -212,7 +212,9 @@ class Folder:
         choice, recognise = self.choice, Recogniser(self.root, self.choice.in_use.folders)
         chooser = Chooser(choice, self.patterns, left)
         # With each folder, where it really is, from where symlinks led to it, and which patterns hold above.
-        folders: list[tuple[str, str, tuple[str, ...], Kept]] = [("", self.root, (), Kept())]
+        folders: list[tuple[str, str, tuple[str, ...], FolderPatterns]] = [
+            ("", self.root, (), FolderPatterns())
+        ]
         while folders:
             folder, real, came_from, kept = folders.pop()
             try:

@@ -290,7 +290,7 @@ def _read_parquet(file: BinaryIO, where: str, plain: Callable[[str], str]) -> Ma
         raise UsageError(
             f"to read {where} needs pyarrow, which is not installed", hint=install("formats")
         ) from None
-    from upload_client.index.given import from_arrow  # noqa: PLC0415 - imports pandas
+    from upload_client.index.memory_tables import from_arrow  # noqa: PLC0415 - imports pandas
 
     problems = Problems(where)
     try:

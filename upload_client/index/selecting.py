@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from upload_client.core.paths import check_relpaths
-from upload_client.index.choosing import Choice, Chooser, Kept, LeftOut
+from upload_client.index.choosing import Choice, Chooser, FolderPatterns, LeftOut
 from upload_client.index.files import LEFT_OUT, ROWS, Files
 from upload_client.index.folder import Folder
 
@@ -68,7 +68,9 @@ def _left_out(texts: Sequence[str], illegal: set[int], chooser: Chooser) -> list
         try:
             easy = plain[folder]
         except KeyError:
-            easy = plain[folder] = not patterns and row not in illegal and chooser.folder(folder) == Kept()
+            easy = plain[folder] = (
+                not patterns and row not in illegal and chooser.folder(folder) == FolderPatterns()
+            )
         if easy and ".upload" not in text:
             continue
         if row not in illegal and chooser.leaves_out(text):

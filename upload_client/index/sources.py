@@ -34,7 +34,7 @@ _ADVICE = {
 
 
 @contextlib.contextmanager
-def of_the_source() -> Iterator[None]:
+def naming_the_source() -> Iterator[None]:
     """Have the advice about an error inside be about the bucket that a person named, not the receiver's."""
     try:
         yield

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from upload_client.support.late_names import late_names
 
 if TYPE_CHECKING:
-    from upload_client.preflight.run import Order
+    from upload_client.preflight.run import CheckRequest
     from upload_client.preflight.sequence import preflight
 
-__all__ = ["Order", "preflight"]
+__all__ = ["CheckRequest", "preflight"]
 
-__getattr__, __dir__ = late_names(__name__, {"Order": "run", "preflight": "sequence"})
+__getattr__, __dir__ = late_names(__name__, {"CheckRequest": "run", "preflight": "sequence"})

@@ -6,8 +6,8 @@ from contextlib import ExitStack
 from typing import Any
 
 from upload_client.aws.auth import SET_CLOCK
+from upload_client.control.delivery_buckets import DeliveryBuckets
 from upload_client.control.identity import current_process, is_running, new_agent_id
-from upload_client.control.places import Places
 from upload_client.control.probe import probe_store
 from upload_client.control.store_probe import probe_profile
 from upload_client.core import preflight as rules
@@ -26,9 +26,9 @@ from upload_client.support.clock import Clock
 _NO_ETAG = "0" * 32
 
 
-def look_at_control(run: Run, places: Places) -> Steps[bool]:
+def look_at_control(run: Run, buckets: DeliveryBuckets) -> Steps[bool]:
     """Returns whether the store honours conditional writes, as far as that could be tried."""
-    control, layout = places.control, places.layout
+    control, layout = buckets.control, buckets.layout
     where, options = (control.name, control.prefix), list(control.options)
     run.report(f"trying out {control}")
     sent = run.clock.monotonic()
@@ -41,8 +41,8 @@ def look_at_control(run: Run, places: Places) -> Steps[bool]:
     if not ok(answer) and answer.means is not Meaning.DENIED:
         run.why_not = "not tried: the bucket cannot be used"
         return False
-    yield from run.contained("delivery", _delivery(run, places, begun=bool(listed.get("Contents"))))
-    yield from run.contained("lock", _lock(places))
+    yield from run.contained("delivery", _delivery(run, buckets, begun=bool(listed.get("Contents"))))
+    yield from run.contained("lock", _lock(buckets))
 
     probe = layout.probe(new_agent_id())
     answer = asked(f"DELETE {probe}", lambda: control.rm(probe))
@@ -74,17 +74,17 @@ def look_at_control(run: Run, places: Places) -> Steps[bool]:
     return True
 
 
-def try_promises(run: Run, places: Places) -> Steps[None]:
+def try_promises(run: Run, buckets: DeliveryBuckets) -> Steps[None]:
     """Try the store as a delivery does; what it keeps, in a line, and what it does not, a line each."""
     run.report("trying out what the store keeps to")
-    everything = run.order.store
+    everything = run.request.store
     copies = run.from_bucket or everything
-    key = places.layout.probe(new_agent_id())
+    key = buckets.layout.probe(new_agent_id())
     profile = probe_profile(
-        places.control, places.landing, key, copies=copies, lists=everything, clock=run.clock
+        buckets.control, buckets.landing, key, copies=copies, lists=everything, clock=run.clock
     )
     judged = profile.judge(
-        copies=run.from_bucket, accept_unverified=run.order.settings.accept_unverified_store
+        copies=run.from_bucket, accept_unverified=run.request.settings.accept_unverified_store
     )
     shown = tuple(
         f"{one.observation.value}: {one.use.value}"
@@ -102,19 +102,19 @@ def try_promises(run: Run, places: Places) -> Steps[None]:
     )
 
 
-def _delivery(run: Run, places: Places, *, begun: bool) -> Steps[None]:
+def _delivery(run: Run, buckets: DeliveryBuckets, *, begun: bool) -> Steps[None]:
     """Is this a new delivery, one to go on with, or a misspelt one."""
-    layout, order = places.layout, run.order
-    name = f"{order.dataset}/{order.delivery_id} ({order.transfer_type})"
+    layout, request = buckets.layout, run.request
+    name = f"{request.dataset}/{request.delivery_id} ({request.transfer_type})"
     if begun:
         yield Finding("delivery", "ok", f"{name} was begun before and is resumed")
         return
     for prefix, given, what in (
-        (layout.fill(layout.control_prefix), order.dataset, "dataset"),
-        (layout.fill(layout.control_prefix) + order.dataset + "/", order.delivery_id, "delivery id"),
+        (layout.fill(layout.control_prefix), request.dataset, "dataset"),
+        (layout.fill(layout.control_prefix) + request.dataset + "/", request.delivery_id, "delivery id"),
     ):
         if other := rules.close_name(
-            given, _folders(Bucket(places.control.name, client=places.control.client), prefix)
+            given, _folders(Bucket(buckets.control.name, client=buckets.control.client), prefix)
         ):
             yield Finding(
                 "delivery",
@@ -136,9 +136,9 @@ def _folders(bucket: Bucket, prefix: str) -> list[str]:
     return [entry["Prefix"][len(prefix) : -1] for entry in found.get("CommonPrefixes", ())]
 
 
-def _lock(places: Places) -> Steps[None]:
+def _lock(buckets: DeliveryBuckets) -> Steps[None]:
     try:
-        fetched = places.control.get(places.layout.owned, limit=MAX_BODY)
+        fetched = buckets.control.get(buckets.layout.owned, limit=MAX_BODY)
         body = LockBody.decode(fetched.body)
     except NotFound:
         yield Finding("lock", "ok", "free: nobody has ever held it")

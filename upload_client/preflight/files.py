@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 
-from upload_client.control.places import Places
+from upload_client.control.delivery_buckets import DeliveryBuckets
 from upload_client.core.accidents import sentence as accident_sentence
 from upload_client.core.expectations import Tally
 from upload_client.core.left_out import sentence
@@ -42,7 +42,7 @@ def look_at_files(run: Run, source: Path | Bucket) -> Steps[None]:
     """Look at the index, and at each file it names."""
     run.report("reading the index")
     try:
-        index = run.order.read_files(source)
+        index = run.request.read_files(source)
     except InvalidIndex as error:
         yield Finding(
             "index",
@@ -161,7 +161,7 @@ def _look(
     unsafe: Mapping[int, str],
     expected: Sequence[int | None],
 ) -> Steps[None]:
-    look = _local(source, run.order.choice) if isinstance(source, Path) else _listed(source)
+    look = _local(source, run.request.choice) if isinstance(source, Path) else _listed(source)
     run.data = data = Data()
     wrong: list[tuple[str, str]] = []
     rows = [row for row in range(len(paths)) if row not in unsafe]
@@ -209,11 +209,11 @@ def _look(
         yield Finding("empty", "ok", "none")
 
 
-def _expected(places: Places | None) -> tuple[Expected | None, str]:
+def _expected(buckets: DeliveryBuckets | None) -> tuple[Expected | None, str]:
     """The receiver's expectations, and the words for files that meet them."""
-    if places is not None:
+    if buckets is not None:
         try:
-            expected = read_expected(places.control, places.layout)
+            expected = read_expected(buckets.control, buckets.layout)
         except StoreError:
             expected = None  # it may be there for the validator alone
         except InvalidExpectations:
@@ -250,18 +250,18 @@ def _named(files: Sequence[tuple[str, str]], between: str = " ") -> tuple[str, .
     return (*shown, *more(len(files)))
 
 
-def look_at_content(run: Run, source: Path | None, places: Places | None) -> Steps[None]:
+def look_at_content(run: Run, source: Path | None, buckets: DeliveryBuckets | None) -> Steps[None]:
     """Judge the files as the validator will: by the receiver's document, where it can be read.
 
     Args:
         run: the files were looked at.
         source: the folder with the files; None: they are in a bucket.
-        places: the receiver's, if they are known.
+        buckets: the receiver's, if they are known.
     """
     data = run.data
     if data is None:
         return
-    if not run.order.content:
+    if not run.request.content:
         yield Finding("content", "skipped", "not looked at: --content opens each file as the validator will")
         return
     if source is None:
@@ -269,12 +269,12 @@ def look_at_content(run: Run, source: Path | None, places: Places | None) -> Ste
             "content", "skipped", "not looked at: the bytes of a bucket do not pass through this machine"
         )
         return
-    expected, by = _expected(places)
+    expected, by = _expected(buckets)
     if expected is not None:
         tally = Tally(expected.rules)
         for path, size in zip(data.paths, data.sizes, strict=True):
             tally.add(path, size)
-        if problems := tally.problems(complete=run.order.transfer_type == "staging"):
+        if problems := tally.problems(complete=run.request.transfer_type == "staging"):
             yield Finding(
                 "content",
                 "problem",
@@ -294,7 +294,7 @@ def look_at_content(run: Run, source: Path | None, places: Places | None) -> Ste
 
     opened(0)
     agreed = None if expected is None else expected.expectations
-    follow = run.order.choice.symlinks == "follow"
+    follow = run.request.choice.symlinks == "follow"
     undecided: list[tuple[str, str]] = []
     wrong = list(
         check_contents(
@@ -320,7 +320,7 @@ def look_at_content(run: Run, source: Path | None, places: Places | None) -> Ste
             source,
             sizes,
             follow=follow,
-            complete=run.order.transfer_type == "staging",
+            complete=run.request.transfer_type == "staging",
             expected=expected,
             on_file=held,
         )

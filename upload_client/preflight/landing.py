@@ -11,8 +11,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from upload_client.control.delivery_buckets import DeliveryBuckets
 from upload_client.control.identity import new_agent_id
-from upload_client.control.places import Places
 from upload_client.core import checksums
 from upload_client.core import preflight as rules
 from upload_client.core.answers import Meaning
@@ -57,10 +57,10 @@ _MOST_UNFINISHED = 10_000
 
 
 def look_at_landing(
-    run: Run, places: Places, settings: Settings, source: Path | Bucket | None, *, safe: bool
+    run: Run, buckets: DeliveryBuckets, settings: Settings, source: Path | Bucket | None, *, safe: bool
 ) -> Steps[None]:
     """Try each permission that sending needs; measure the rate; find what earlier runs have left."""
-    landing = places.landing
+    landing = buckets.landing
     where = (landing.name, landing.prefix)
     options = list(settings.object_options)
     from_bucket = source if isinstance(source, Bucket) else None

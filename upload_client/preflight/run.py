@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from botocore.exceptions import BotoCoreError, ClientError
 
 from upload_client.aws.auth import Prompt
-from upload_client.control.places import Places
+from upload_client.control.delivery_buckets import DeliveryBuckets
 from upload_client.core import preflight as rules
 from upload_client.core.answers import Meaning
 from upload_client.core.files import TransferType
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 __all__ = [
     "SHOWN",
     "TIMEOUT",
+    "CheckRequest",
     "Data",
     "Measured",
-    "Order",
     "Run",
     "Steps",
     "StoreAnswer",
@@ -62,7 +62,7 @@ _AUTO_THREADS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class CheckRequest:
     """The delivery that is checked, and its options.
 
     Attributes:
@@ -123,7 +123,7 @@ class Run:
     """One look at everything.
 
     Attributes:
-        order: what is to be delivered.
+        request: what is to be delivered.
         report: is told what is being done now.
         clock: time.
         seen: checks that have a finding.
@@ -133,11 +133,11 @@ class Run:
         data: the files that can be read, once they were looked at.
         a_source_key: some object of the source bucket.
         measured: what the landing bucket can do, once that was measured.
-        places: the receiver's, once they are known.
+        buckets: the receiver's, once they are known.
     """
 
-    def __init__(self, order: Order, report: Callable[[str], None], clock: Clock) -> None:
-        self.order = order
+    def __init__(self, request: CheckRequest, report: Callable[[str], None], clock: Clock) -> None:
+        self.request = request
         self.report = report
         self.clock = clock
         self.seen: set[str] = set()
@@ -147,7 +147,7 @@ class Run:
         self.data: Data | None = None
         self.a_source_key: str | None = None
         self.measured: Measured | None = None
-        self.places: Places | None = None
+        self.buckets: DeliveryBuckets | None = None
 
     def contained(self, name: str, steps: Steps[T]) -> Steps[T | None]:
         """Go on with the rest, whatever happens in these steps, of which `name` is the first check."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from upload_client.aws.auth import SET_CLOCK, CognitoLogin, ParameterDenied, open_session
-from upload_client.control.places import complete_settings, open_places
+from upload_client.control.delivery_buckets import complete_settings, open_buckets
 from upload_client.core import preflight as rules
 from upload_client.core.answers import Meaning
 from upload_client.core.preflight import CHECKS, Finding
@@ -24,7 +24,17 @@ from upload_client.errors import DeliveryError, UsageError
 from upload_client.preflight.control import look_at_control, try_promises
 from upload_client.preflight.files import look_at_content, look_at_files
 from upload_client.preflight.landing import look_at_landing, look_at_source
-from upload_client.preflight.run import TIMEOUT, Data, Order, Run, Steps, asked, may_pass, n_threads, ok
+from upload_client.preflight.run import (
+    TIMEOUT,
+    CheckRequest,
+    Data,
+    Run,
+    Steps,
+    asked,
+    may_pass,
+    n_threads,
+    ok,
+)
 from upload_client.s3 import clients
 from upload_client.s3.bucket import Bucket
 from upload_client.settings import Settings, foreign_hosts
@@ -36,19 +46,19 @@ if TYPE_CHECKING:
 
 
 def preflight(
-    order: Order, *, report: Callable[[str], None] = lambda _: None, clock: Clock = SYSTEM
+    request: CheckRequest, *, report: Callable[[str], None] = lambda _: None, clock: Clock = SYSTEM
 ) -> Iterator[Finding]:
     """Look at everything. What fails does not keep the rest from being looked at, where that is possible.
 
     Args:
-        order: what is to be delivered.
+        request: what is to be delivered.
         report: is told what is being done now, for people.
         clock: time.
 
     Yields:
         One finding for each of `upload_client.core.preflight.CHECKS` that concerns this delivery.
     """
-    run = Run(order, report, clock)
+    run = Run(request, report, clock)
     for finding in _steps(run):
         run.seen.add(finding.check)
         yield finding
@@ -59,79 +69,79 @@ def preflight(
 
 def _steps(run: Run) -> Iterator[Finding]:
     """All there is, in an order that lets later checks use what earlier ones found."""
-    order = run.order
-    source = order.open_source(None)
+    request = run.request
+    source = request.open_source(None)
     run.from_bucket = source is None
     if source is not None:
         yield from run.contained("index", look_at_files(run, source))
     session = yield from run.contained("login", _login(run))
     if session is None:
-        yield _settings(run, order.settings)
+        yield _settings(run, request.settings)
         run.why_not = "not tried: there is no login"
     else:
         yield from run.contained("settings", _with_session(run, session))
     folder = source if isinstance(source, Path) else None
-    yield from run.contained("content", look_at_content(run, folder, run.places))
+    yield from run.contained("content", look_at_content(run, folder, run.buckets))
     yield from run.contained("disk", _disk(run))
     yield from run.contained("time", _time(run))
 
 
 def _with_session(run: Run, session: boto3.Session) -> Steps[None]:
-    order = run.order
-    if order.settings.needs_parameter:
+    request = run.request
+    if request.settings.needs_parameter:
         run.report("reading the receiver's settings")
     try:
-        settings = complete_settings(session, order.settings)
+        settings = complete_settings(session, request.settings)
     except DeliveryError as error:
-        yield _settings(run, order.settings)
+        yield _settings(run, request.settings)
         yield _parameter_refused(run, error)
         if error.hint == SET_CLOCK:
             yield Finding("clock", "problem", str(error), error.hint)
         run.why_not = "not tried: the receiver's settings are not known"
         return
     try:
-        places = open_places(
+        buckets = open_buckets(
             session,
             settings,
-            dataset=order.dataset,
-            delivery_id=order.delivery_id,
-            transfer_type=order.transfer_type,
+            dataset=request.dataset,
+            delivery_id=request.delivery_id,
+            transfer_type=request.transfer_type,
             pool=n_threads(settings) + 4,
         )
     except UsageError as error:
         yield Finding("settings", "problem", str(error), error.hint)
         run.why_not = "not tried: the settings are wrong"
         return
-    run.places = places
+    run.buckets = buckets
     yield _settings(run, settings)
     found = "not needed: the settings are complete"
-    if order.settings.needs_parameter:
+    if request.settings.needs_parameter:
         found = f"ssm:GetParameter allowed for {settings.settings_parameter}"
     yield Finding("parameter", "ok", found)
     yield from run.contained("start-function", _start_function(run, session, settings))
-    source = order.open_source(session) if run.from_bucket else None
+    source = request.open_source(session) if run.from_bucket else None
     if isinstance(source, Bucket):
         yield from run.contained("source-list", look_at_source(run, source))
         yield from run.contained("index", look_at_files(run, source))
-    safe = yield from run.contained("control-list", look_at_control(run, places))
-    yield from run.contained("landing-list", look_at_landing(run, places, settings, source, safe=bool(safe)))
+    safe = yield from run.contained("control-list", look_at_control(run, buckets))
+    yield from run.contained("landing-list", look_at_landing(run, buckets, settings, source, safe=bool(safe)))
     if safe and not run.why_not:
-        yield from run.contained("promises", try_promises(run, places))
+        yield from run.contained("promises", try_promises(run, buckets))
 
 
 def _settings(run: Run, settings: Settings) -> Finding:
-    sources = dict(run.order.sources)
+    sources = dict(run.request.sources)
     known = {name for names in sources.values() for name in names}
     if more := sorted(settings.model_fields_set - known):
         sources[f"SSM parameter {settings.settings_parameter}"] = more
     details = tuple(f"{where}: {', '.join(names)}" for where, names in sources.items() if names)
-    places = [where for where in sources if where not in ("environment", "command line")]
-    found = f"from {places[0]}" if places else "from the environment alone"
+    buckets = [where for where in sources if where not in ("environment", "command line")]
+    found = f"from {buckets[0]}" if buckets else "from the environment alone"
     return Finding("settings", "ok", found, details=details)
 
 
 def _parameter_refused(run: Run, error: DeliveryError) -> Finding:
-    settings = run.order.settings
+    settings = run.request.settings
     if not settings.needs_parameter:
         return Finding("settings", "problem", str(error), error.hint)
     if not isinstance(error, ParameterDenied):
@@ -141,16 +151,16 @@ def _parameter_refused(run: Run, error: DeliveryError) -> Finding:
 
 
 def _login(run: Run) -> Steps[boto3.Session]:
-    settings = run.order.settings
+    settings = run.request.settings
     run.report("logging in")
     if settings.auth == "cognito":
-        login = CognitoLogin(settings, prompt=run.order.prompt, clock=run.clock)
+        login = CognitoLogin(settings, prompt=run.request.prompt, clock=run.clock)
         session = login.session()
         where = f"at {settings.user_pool_id}{_not_aws(settings)}"
         yield Finding("login", "ok", f"by user name and password, {where}")
         yield from run.contained("renewal", _cognito_renewal(run, login))
         return session
-    session = open_session(settings, prompt=run.order.prompt, clock=run.clock)
+    session = open_session(settings, prompt=run.request.prompt, clock=run.clock)
     credentials: Any = session.get_credentials()
     if settings.auth == "oidc":
         yield Finding("login", "ok", f"by OpenID Connect, at {settings.oidc_issuer}{_not_aws(settings)}")
@@ -222,7 +232,7 @@ def _start_function(run: Run, session: boto3.Session, settings: Settings) -> Ste
 
 
 def _disk(run: Run) -> Steps[None]:
-    where = run.order.output_dir
+    where = run.request.output_dir
     data = run.data or Data()
     needed = rules.dump_bytes(
         len(data.paths), sum(map(len, data.paths)), len(str(Path.cwd())) + len(str(where))
@@ -254,11 +264,11 @@ def _time(run: Run) -> Steps[None]:
         yield Finding("time", "skipped", "not estimated: no rate could be measured")
         return
     rate, how = measured.rate, measured.how
-    cap = run.order.settings.max_rate
+    cap = run.request.settings.max_rate
     if cap is not None and cap < rate:
         rate, how = float(cap), "as fast as --max-rate allows"
     n_files, n_bytes = len(data.paths), sum(data.sizes)
-    at_once = measured.n_threads * run.order.settings.small_for_one  # of those whose number decides
+    at_once = measured.n_threads * run.request.settings.small_for_one  # of those whose number decides
     estimate = rules.estimate(n_files, n_bytes, rate=rate, latency=measured.latency, n_threads=at_once)
     limit = f"at {figures.size(rate)}/s" if estimate.by == "bytes" else "by the number of files"
     what = f"{figures.files(n_files)}, {figures.size(n_bytes)}"

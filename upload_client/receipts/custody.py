@@ -115,7 +115,7 @@ class Custody(NamedTuple):
         }
 
 
-class Stored(NamedTuple):
+class StoredChain(NamedTuple):
     """The objects at the place of a chain.
 
     Attributes:
@@ -197,7 +197,7 @@ def record(
     raise DeliveryError("others go on writing into the custody chain", hint="Run it again.")
 
 
-def _own_lines(stored: Stored, keys: Sequence[PublicKey]) -> tuple[list[tuple[int, bytes]], list[str]]:
+def _own_lines(stored: StoredChain, keys: Sequence[PublicKey]) -> tuple[list[tuple[int, bytes]], list[str]]:
     """Number and line of what one of the keys has signed; and a sentence about each of the rest."""
     own: list[tuple[int, bytes]] = []
     foreign = list(stored.foreign)
@@ -239,7 +239,7 @@ def _keep(control: Bucket, key: str, by: Recorder, clock: Clock) -> None:
 # ------------------------------------------------------------------------------------------------- reading
 
 
-def stored_chain(control: Bucket, layout: Layout, epoch: int) -> Stored:
+def stored_chain(control: Bucket, layout: Layout, epoch: int) -> StoredChain:
     """The lines of a chain in the control bucket.
 
     Raises:
@@ -249,7 +249,7 @@ def stored_chain(control: Bucket, layout: Layout, epoch: int) -> Stored:
     return chain_in(control, layout.custody_prefix(epoch))
 
 
-def chain_in(bucket: Bucket, prefix: str = "") -> Stored:
+def chain_in(bucket: Bucket, prefix: str = "") -> StoredChain:
     """The lines of the chain below a prefix of a bucket; see `stored_chain`."""
     keys = sorted(
         info.key for info in repeat_while_lost(lambda: list(islice(bucket.list(prefix), MAX_LOOKED + 1)))
@@ -282,7 +282,7 @@ def chain_in(bucket: Bucket, prefix: str = "") -> Stored:
                 foreign.append(f"{for_log(key)}: it is a copy of {for_log(first)}")
             else:
                 lines[n] = line
-    return Stored(lines, tuple(foreign), frozenset(taken))
+    return StoredChain(lines, tuple(foreign), frozenset(taken))
 
 
 def bring_chain(control: Bucket, layout: Layout, receipt_key: str, receipt: Path) -> Path | None:

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
 from upload_client.core.attestation import timestamp_name
-from upload_client.core.foreign import sanitized
 from upload_client.core.hints import install
 from upload_client.core.layout import Layout, number
+from upload_client.core.redaction import sanitized
 from upload_client.core.times import from_milliseconds
 from upload_client.errors import NotReachable, UsageError
 from upload_client.receipts.store import fetch_receipt

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from upload_client.control.places import Places
+from upload_client.control.delivery_buckets import DeliveryBuckets
 from upload_client.core import checksums
 from upload_client.core.codes import FileCode
 from upload_client.core.digests import parse
@@ -201,7 +201,7 @@ def _unreadable(each: Delivered, why: str) -> Difference:
 def check_buckets(
     path: Path,
     receipt: Checked,
-    places: Places,
+    buckets: DeliveryBuckets,
     report: Report,
     *,
     download: bool = False,
@@ -216,7 +216,7 @@ def check_buckets(
     Args:
         path: the receipt.
         receipt: what was found in it.
-        places: of the delivery.
+        buckets: of the delivery.
         report: is told each difference.
         download: read every object, too, and compare its CRC32, and its SHA-256 where the receipt has it.
         on_progress: called now and then with the numbers of files and of bytes done.
@@ -225,7 +225,7 @@ def check_buckets(
         UsageError: the settings lead to other places than the receipt.
         StoreError: a bucket could not be read.
     """
-    head, layout, control, landing = receipt.head, places.layout, places.control, places.landing
+    head, layout, control, landing = receipt.head, buckets.layout, buckets.control, buckets.landing
     for what, stated, bucket in (("landing", head.landing, landing), ("control", head.control, control)):
         if str(bucket) != stated:
             raise UsageError(

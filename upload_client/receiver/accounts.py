@@ -17,8 +17,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from upload_client.core.answers import Meaning
 from upload_client.core.files import TRANSFER_TYPES
-from upload_client.core.foreign import sanitized
 from upload_client.core.layout import InvalidName, check_name
+from upload_client.core.redaction import sanitized
 from upload_client.core.text import for_terminal
 from upload_client.errors import DeliveryError, NotReachable, UsageError
 from upload_client.receiver import delivery_policy

@@ -9,7 +9,13 @@ from collections.abc import Callable, Iterable, Iterator
 from upload_client.control.checkpoints import fold_validators, read_logs
 from upload_client.control.log import LogReader, last_epoch
 from upload_client.core.closing import MAX_CLOSED, Closed
-from upload_client.core.delivery_status import DeliveryStatus, Evidence, LockSeen, Phase, ReceiptSeen
+from upload_client.core.delivery_status import (
+    DeliveryPhase,
+    DeliveryStatus,
+    Evidence,
+    ObservedLock,
+    ObservedReceipt,
+)
 from upload_client.core.files import OTHER_TYPE, ClientFile
 from upload_client.core.hand_over import MAX_RECORD, BadRecord, HandOver
 from upload_client.core.history import DeliveryHistory
@@ -19,8 +25,8 @@ from upload_client.core.observed import (
     FileState,
     IndexRows,
     file_states,
-    landing_seen,
     last_run,
+    observe_landing,
     parse_index,
     states_of_client,
 )
@@ -77,7 +83,7 @@ class StatusReporter:
         self._index: IndexRows | None = None
         self._index_of: tuple[str, str] | None = None  # key and SHA-256 of that index
         self._other: tuple[int, int] = (0, 0)  # epoch of a lock, and whose of the other transfer type it is
-        self.receipt: ReceiptSeen | None = None
+        self.receipt: ObservedReceipt | None = None
         """The last receipt, as of the last look."""
 
     @property
@@ -109,7 +115,7 @@ class StatusReporter:
             log_broken=self._log_broken,
             index=self._index,
             receipt=self.receipt,
-            other_epoch=self._epoch_elsewhere(lock),
+            other_epoch=self._epoch_of_other_type(lock),
             files=None if self._client_files is None else lambda: self.files(live=False),
             any_trace=begun or lock is not None or self._any_trace(),
             hand_over=self._hand_over(),
@@ -121,11 +127,11 @@ class StatusReporter:
             delivery_id=layout.delivery_id,
             transfer_type=layout.transfer_type,
         )
-        looked_for = status.phase is Phase.COMPLETE and not status.leaves_landing
+        looked_for = status.phase is DeliveryPhase.COMPLETE and not status.leaves_landing
         if looked_for and history is not None and self._landing is not None:
             with contextlib.suppress(AccessDenied):  # not everybody who may read the logs may list the data
                 listed = ((entry.key, entry.size, entry.etag) for entry in self._landing.list())
-                return with_landing(status, landing_seen(history, self._index, listed))
+                return with_landing(status, observe_landing(history, self._index, listed))
         return status
 
     def files(self, *, live: bool) -> Iterator[FileState]:
@@ -134,11 +140,11 @@ class StatusReporter:
             return states_of_client(self._client_files(), self._history)
         return iter(()) if self._history is None else file_states(self._history, self._index, live=live)
 
-    def _last_receipt(self) -> ReceiptSeen | None:
+    def _last_receipt(self) -> ObservedReceipt | None:
         """Find it among whatever lies there, in memory that does not grow with that."""
         return max(
             (
-                ReceiptSeen(info.key, epoch, info.last_modified)
+                ObservedReceipt(info.key, epoch, info.last_modified)
                 for info in self._control.list(self._layout.receipt_prefix)
                 if (epoch := number(info.key)) is not None and self._layout.receipt(epoch) == info.key
             ),
@@ -169,19 +175,19 @@ class StatusReporter:
         except ObjectTooLarge:
             return Closed("")
 
-    def _lock(self, key: str) -> LockSeen | None:
+    def _lock(self, key: str) -> ObservedLock | None:
         """A lock, if there is one that this person may read."""
         try:
             found = repeat_while_lost(lambda: self._control.get(key, limit=MAX_BODY), self._clock)
         except ObjectTooLarge as error:
-            return LockSeen(None, error.found.last_modified, error.found.date)
+            return ObservedLock(None, error.found.last_modified, error.found.date)
         except NotFound:
             return None
         except AccessDenied:
             if key == self._layout.owned:
                 raise
             return None
-        return LockSeen(LockBody.decode(found.body), found.last_modified, found.date)
+        return ObservedLock(LockBody.decode(found.body), found.last_modified, found.date)
 
     def _read_logs(self) -> None:
         """Fold in what is new in the logs. Once one is broken, nothing in them is believed any more."""
@@ -228,7 +234,7 @@ class StatusReporter:
         except (NotFound, ObjectTooLarge, AccessDenied, ValueError):
             pass  # then the log alone has to tell
 
-    def _epoch_elsewhere(self, lock: LockSeen | None) -> int:
+    def _epoch_of_other_type(self, lock: ObservedLock | None) -> int:
         """The last epoch of the other transfer type, where the lock is not of a run of this one."""
         body = None if lock is None else lock.body
         if body is None or body.transfer_type is not None:  # it says itself whose it is

@@ -105,8 +105,8 @@ class ObjectTooLarge(StoreError):
     found: Fetched
 
 
-class WayBlocked(StoreError):
-    """The way to the service is not open: a proxy wants a login, or a certificate is not trusted.
+class ConnectionBlocked(StoreError):
+    """A proxy requires a login, or a certificate is not trusted: the service cannot be reached.
 
     Asking again will not help; a setting has to be changed.
     """
@@ -128,8 +128,8 @@ _KINDS: Final[Mapping[Meaning, type[StoreError]]] = {
     Meaning.UNKNOWN_KEYS: AccessDenied,
     Meaning.SIGNATURE: AccessDenied,
     Meaning.CLOCK: AccessDenied,
-    Meaning.UNTRUSTED: WayBlocked,
-    Meaning.PROXY_LOGIN: WayBlocked,
+    Meaning.UNTRUSTED: ConnectionBlocked,
+    Meaning.PROXY_LOGIN: ConnectionBlocked,
 }
 """The exception for an answer, by its meaning; everything else is a plain `StoreError`."""
 

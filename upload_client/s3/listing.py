@@ -20,7 +20,7 @@ from urllib.parse import unquote_plus
 
 from botocore.exceptions import ClientError, PaginationError
 
-from upload_client.core.foreign import xml_text
+from upload_client.core.redaction import xml_text
 from upload_client.core.times import milliseconds
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """The way to a service: proxy, trusted certificates, own certificate, time-outs. One place for all of it.
 
 Every boto3 client is made with what is found here, said in full; connections of our own take it from what
-botocore has made of that (`way_of`). So both go the same way.
+botocore has made of that (`connection_settings_of`). So both go the same way.
 
 What a setting or a variable says is checked here, before it is used. Libraries would fail later, in words
 that repeat a password or name no file.
@@ -180,8 +180,8 @@ def trusting_as_botocore(verify: str | bool = True) -> ssl.SSLContext:
     return tls
 
 
-class Way(NamedTuple):
-    """How botocore reaches a service, as connections of our own need it.
+class ConnectionSettings(NamedTuple):
+    """How botocore reaches a service: proxy, TLS and time-outs, for direct connections.
 
     Attributes:
         proxy: what to connect to instead; None: directly.
@@ -196,8 +196,8 @@ class Way(NamedTuple):
     silence: float
 
 
-def way_of(client: Any, url: str) -> Way | None:  # noqa: ANN401 - any boto3 client
-    """The way that a client takes to a URL, as botocore has it; None where that cannot be told.
+def connection_settings_of(client: Any, url: str) -> ConnectionSettings | None:  # noqa: ANN401 - any boto3 client
+    """The settings with which a client reaches a URL, taken from botocore; None where they are not known.
 
     It is asked of what botocore has made, not of what it was told: so this is the same way for clients that
     somebody else has made, too.
@@ -217,7 +217,7 @@ def way_of(client: Any, url: str) -> Way | None:  # noqa: ANN401 - any boto3 cli
         tls = trusting_as_botocore(verify)
         if config.client_cert is not None:
             _identify(tls, config.client_cert)
-    return Way(
+    return ConnectionSettings(
         proxy_of(chosen, "the proxy") if chosen else None,
         tls,
         _seconds(config.connect_timeout, _LONGEST),

@@ -6,8 +6,8 @@ import contextlib
 import re
 
 from upload_client.core import checksums
-from upload_client.core.foreign import is_page, xml_text
 from upload_client.core.forms import is_crc32, is_etag, is_version_id
+from upload_client.core.redaction import is_page, xml_text
 from upload_client.core.text import for_log
 from upload_client.core.times import from_http
 from upload_client.s3.wire import (

@@ -7,8 +7,7 @@ storage class, tags, who pays, who owns), and the region and the credentials the
 botocore reaches is reached here too; what is signed in another way than with S3's Signature Version 4 is
 left to botocore (`NoRoute`).
 
-A bucket whose way is plain (`upload_client.s3.plain`) need not ask it: then there is no header but those
-named here.
+For a `DirectBucket` botocore is not asked: its requests have no headers but those named here.
 """
 
 from __future__ import annotations
@@ -22,9 +21,9 @@ from urllib.parse import quote, urlsplit
 
 import botocore.exceptions
 
-from upload_client.core.plain_way import PlainPlace, PlainWay
+from upload_client.core.static_access import BucketHost, StaticAccess
 from upload_client.s3 import etag_form, request_log
-from upload_client.s3.network import Way, trusting_as_botocore, way_of
+from upload_client.s3.network import ConnectionSettings, connection_settings_of, trusting_as_botocore
 from upload_client.s3.sigv4 import Form, Keys, Signer, quote_key, quote_value
 from upload_client.s3.wire import (
     CopyObject,
@@ -101,7 +100,7 @@ class Address(NamedTuple):
     silence: float
 
 
-class _Seen(NamedTuple):
+class _CapturedRequest(NamedTuple):
     """A request as botocore would have sent it, and how it was signed."""
 
     url: str
@@ -174,7 +173,7 @@ class Route:
             config: Any = self._bucket.client.meta.config
             secure = url.scheme == "https"
             port = url.port or (443 if secure else 80)
-            way = way_of(self._bucket.client, put.url)
+            way = connection_settings_of(self._bucket.client, put.url)
             if way is None:
                 raise NoRoute("how botocore reaches it is not known")
             self.address = _address(url.hostname, port, way)
@@ -188,8 +187,8 @@ class Route:
             self._auth: _Auth | _PlainAuth = put.auth
             self._use(put.auth.keys())
 
-    def _take(self, way: PlainWay, place: PlainPlace) -> None:
-        """Go where a plain way leads."""
+    def _take(self, way: StaticAccess, place: BucketHost) -> None:
+        """Use static access."""
         secure = place.scheme == "https"
         tls = trusting_as_botocore() if secure else None
         usual = 443 if secure else 80
@@ -323,7 +322,7 @@ class Route:
         query = f"?partNumber={request.number}" if isinstance(request, UploadPart) else ""
         return f"{scheme}://{self._host}{self._path}{quote_key(request.key)}{query}"
 
-    def _see_copy(self, key: str, source: Bucket) -> _Seen:
+    def _see_copy(self, key: str, source: Bucket) -> _CapturedRequest:
         """Have botocore make a copy, and make sure that it names the source as it is named here."""
         name = f"{source.name}/{source.prefix}k"
         seen = self._see(
@@ -338,7 +337,7 @@ class Route:
             raise NoRoute("how botocore names the source of a copy is not understood")
         return seen
 
-    def _see(self, operation: str, key: str, **arguments: object) -> _Seen:
+    def _see(self, operation: str, key: str, **arguments: object) -> _CapturedRequest:
         """Have botocore make a request, and take it before it is sent."""
         from botocore import xform_name  # noqa: PLC0415 - who has a client has loaded it
         from botocore.awsrequest import AWSResponse  # noqa: PLC0415 - likewise
@@ -387,7 +386,7 @@ class Route:
         kept.pop("x-amz-checksum-crc32", None)
         if not all(name in _UNSIGNED or _plain(value) for name, value in kept.items()):
             raise NoRoute("a header holds characters that are not plain text")
-        return _Seen(seen["sent"].url, kept, auth)
+        return _CapturedRequest(seen["sent"].url, kept, auth)
 
 
 class _Auth(NamedTuple):
@@ -412,9 +411,9 @@ class _Auth(NamedTuple):
 
 
 class _PlainAuth:
-    """The same where the keys are those of a plain way, which stay."""
+    """Signing with the keys of static access, which do not change."""
 
-    def __init__(self, way: PlainWay) -> None:
+    def __init__(self, way: StaticAccess) -> None:
         self._keys = Keys(way.access_key, way.secret_key, way.token)
         self.service_name = "s3"
         self.region_name = way.region
@@ -430,9 +429,9 @@ class _NoBody:
         return iter(())
 
 
-def _plain_way_to(bucket: Bucket) -> PlainWay | None:
-    """The way of a `PlainBucket`."""
-    way: PlainWay | None = getattr(bucket, "way", None)
+def _plain_way_to(bucket: Bucket) -> StaticAccess | None:
+    """The static access of a `DirectBucket`."""
+    way: StaticAccess | None = getattr(bucket, "way", None)
     return way
 
 
@@ -452,7 +451,7 @@ def _plain(value: str) -> bool:
     return value.isascii() and value.isprintable()
 
 
-def _address(host: str, port: int, way: Way) -> Address:
+def _address(host: str, port: int, way: ConnectionSettings) -> Address:
     proxy = way.proxy
     if proxy is None:
         return Address(host, port, way.tls, None, {}, way.connecting, way.silence)

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import botocore.exceptions
 
 from upload_client.core.answers import Meaning, is_code, meaning
-from upload_client.core.foreign import is_page
+from upload_client.core.redaction import is_page
 from upload_client.errors import NotReachable
 from upload_client.s3.write_guard import WriteNotAllowed
 from upload_client.support.secrets import without_secrets

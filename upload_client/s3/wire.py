@@ -172,7 +172,7 @@ class GetRange(NamedTuple):
 class ListObjectsV2(NamedTuple):
     """Ask for a page of a listing: all keys that start with `prefix`, the bucket's own in it.
 
-    Connections of our own carry it, where botocore need not be asked where to (`upload_client.s3.plain`).
+    Direct connections carry it for a `DirectBucket`; for others botocore does.
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
     """
 

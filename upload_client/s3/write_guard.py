@@ -1,8 +1,8 @@
-"""Leave to write, asked for each attempt: botocore repeats a request by itself, long after it was allowed.
+"""The write guard: before each attempt of a write, also a repeated one, the lease must still hold.
 
-A process may sleep between two attempts, or a time-out of a minute lie between them, and the lock be somebody
-else's meanwhile. What is not allowed any more is not sent; whether an earlier attempt was carried out is then
-as unknown as after any lost answer.
+Between two attempts the process may sleep, or a time-out of a minute may pass, and another agent take the
+lock. An attempt that is not allowed any more is not sent; whether an earlier one was carried out is then
+unknown, as after any lost answer.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def check() -> None:
 
 
 def watch(client: Any) -> None:  # noqa: ANN401 - any boto3 client, as in `upload_client.s3.clients`
-    """Have every attempt of this client's requests ask."""
+    """Check before every attempt of this client's requests."""
     client.meta.events.register("before-send.s3.*", _ask)
 
 

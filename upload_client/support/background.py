@@ -14,8 +14,8 @@ S = TypeVar("S")
 T = TypeVar("T")
 
 
-def aside(call: Callable[[], T], name: str) -> Future[T]:
-    """Make a call in a daemon thread of this name; to come is its result, or whatever it raises."""
+def call_in_thread(call: Callable[[], T], name: str) -> Future[T]:
+    """Make a call in a daemon thread of this name; the future has its result, or what it raises."""
     future: Future[T] = Future()
 
     def run() -> None:
@@ -28,7 +28,7 @@ def aside(call: Callable[[], T], name: str) -> Future[T]:
     return future
 
 
-def aside_each(call: Callable[[S], T], items: Iterable[S], n: int, name: str) -> Generator[T]:
+def map_in_threads(call: Callable[[S], T], items: Iterable[S], n: int, name: str) -> Generator[T]:
     """Make a call for each item, up to `n` at a time, in daemon threads of this name; results in order.
 
     Whoever takes no more of them waits for none: calls that are under way go on by themselves, and keep no

@@ -11,7 +11,7 @@ import re
 import threading
 import urllib.parse
 
-from upload_client.core.foreign import hide, sanitized, secrets_of_url
+from upload_client.core.redaction import hide, sanitized, secrets_of_url
 
 _SECRET_VARIABLE = re.compile(r"(PASSWORD|PASSWD|SECRET|SESSION_TOKEN|ACCESS_KEY$|API_KEY)", re.IGNORECASE)
 _PROXY_VARIABLE = re.compile(r"_proxy$", re.IGNORECASE)
@@ -38,7 +38,7 @@ def hidden(text: str) -> str:
 
 
 def without_secrets(text: str) -> str:
-    """One line of a foreign text, without secrets; see `upload_client.core.foreign.sanitized`."""
+    """One line of a foreign text, without secrets; see `upload_client.core.redaction.sanitized`."""
     return sanitized(text, _all())
 
 

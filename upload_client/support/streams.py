@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _STANDARD = (1, 2)
 
 
-def open_what_is_closed() -> None:
+def open_closed_streams() -> None:
     """Have each of the standard streams be there: else the next file that is opened takes its number.
 
     What is asked for on standard output and cannot be written is an error, as if it were closed; what is said
@@ -94,7 +94,7 @@ def trouble_of(stream: TextIO) -> OSError | None:
     return file.trouble if isinstance(file, StandardFile) else None
 
 
-def let_go(stream: TextIO) -> None:
+def discard_pending(stream: TextIO) -> None:
     """Have what a standard stream still holds go nowhere, once it cannot be written.
 
     At the end of a process Python tries to write it once more, says that this failed, and ends with 120,

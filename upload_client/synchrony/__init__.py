@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from upload_client.support.late_names import late_names
 
 if TYPE_CHECKING:
-    from upload_client.synchrony.connection import DataPlatformConnection, Outcome
+    from upload_client.synchrony.connection import DataPlatformConnection, SyncOutcome
     from upload_client.synchrony.platforms import (
         FolderConnection,
         S3Connection,
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 __all__ = [
     "DataPlatformConnection",
     "FolderConnection",
-    "Outcome",
     "S3Connection",
+    "SyncOutcome",
     "get_supported_platforms",
     "reset_all",
     "smart_sync",

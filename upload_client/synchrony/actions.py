@@ -9,7 +9,7 @@ from pathlib import Path
 from upload_client.core.codes import FileCode, code_of_errno
 from upload_client.core.synchrony import Act, name_aside
 from upload_client.synchrony.books import UNKNOWN, Row, dump, moment
-from upload_client.synchrony.folder import Changed, Here, InTheWay, write_whole
+from upload_client.synchrony.folder import Changed, FolderFile, NameTaken, write_whole
 from upload_client.synchrony.remote import Done, Fetch, Remove, Send, set_aside
 from upload_client.synchrony.state import SENDING, Failure, Offer, Result, SyncState
 from upload_client.synchrony.tables import write_down_sometimes
@@ -26,7 +26,7 @@ def upload(state: SyncState, offers: Sequence[Offer], result: Result) -> None:
 
 
 def _send(
-    state: SyncState, files: Sequence[tuple[str, Here | None, str | None]], act: Act, result: Result
+    state: SyncState, files: Sequence[tuple[str, FolderFile | None, str | None]], act: Act, result: Result
 ) -> None:
     if not files:
         return
@@ -97,12 +97,12 @@ def _fetched(
 
 
 def _placed(
-    state: SyncState, path: str, whole: Path, here: Here | None, one: Done, act: Act, result: Result
+    state: SyncState, path: str, whole: Path, here: FolderFile | None, one: Done, act: Act, result: Result
 ) -> bool:
     """Have what was fetched take its place; whether it has."""
     try:
         status, is_exact = state.folder.put(whole, path, here)
-    except InTheWay as error:
+    except NameTaken as error:
         if path in state.in_the_way:
             why = f"{error}: rename, move or delete one of both"
             result.failures.append(Failure(path, act, why, FileCode.NOT_A_FILE))
@@ -115,7 +115,7 @@ def _placed(
         why = f"cannot be written: {error.strerror or error}"
         result.failures.append(Failure(path, act, why, code_of_errno(error.errno)))
     else:
-        state.here[path] = Here(
+        state.here[path] = FolderFile(
             status.st_size, status.st_mtime_ns, status.st_ino, one.md5, status.st_ctime_ns
         )
         if is_exact:

@@ -12,7 +12,7 @@ from upload_client.errors import UsageError
 from upload_client.synchrony.books import BOOKS, DELETED, UNKNOWN, VERSIONS, Row, moment, read, table
 from upload_client.synchrony.folder import Ignored, Skipped
 from upload_client.synchrony.memory import digest
-from upload_client.synchrony.remote import There
+from upload_client.synchrony.remote import RemoteFile
 from upload_client.synchrony.state import SENDING, Offer, SyncState
 
 
@@ -93,8 +93,8 @@ def _book(state: SyncState, name: str, listed: Mapping[str, str]) -> tuple[bytes
 def _find_md5s(state: SyncState) -> None:
     """The MD5 of each file on the other side, as far as it matters; what must be read for it is read."""
     md5s = state.md5 = {}
-    doubted: list[tuple[str, There]] = []
-    opaque: list[tuple[str, There]] = []
+    doubted: list[tuple[str, RemoteFile]] = []
+    opaque: list[tuple[str, RemoteFile]] = []
     objects, here, base, versions = state.cache.objects, state.here, state.base, state.versions
     for path, there in state.there.items():
         known = objects.get(path)

@@ -58,7 +58,7 @@ _ROUNDS: Final = 5
 
 
 @dataclass(frozen=True)
-class Outcome:
+class SyncOutcome:
     """The outcome of a sync.
 
     Attributes:
@@ -101,7 +101,7 @@ class DataPlatformConnection:
     def establish_connection(self) -> None:
         """Connect to the platform."""
 
-    def synchronize(self) -> Outcome | None:
+    def synchronize(self) -> SyncOutcome | None:
         """Bring both sides together, as far as the person chooses."""
 
     def close_message(self) -> None:
@@ -208,7 +208,7 @@ class SyncConnection(DataPlatformConnection):
         self._remote = self._connect()
         self._view.show(f"{self._named} and {self._remote.where}")
 
-    def synchronize(self) -> Outcome:
+    def synchronize(self) -> SyncOutcome:
         """Compare both sides, ask, and do what was chosen.
 
         Raises:
@@ -294,7 +294,7 @@ class SyncConnection(DataPlatformConnection):
                 self._memory.write_text("user_name.txt", name)
         return name
 
-    def _synchronize(self, remote: Remote) -> Outcome:
+    def _synchronize(self, remote: Remote) -> SyncOutcome:
         view = self._view
         sync = Sync(self._folder, remote, self._name(), warn=view.warn, report=view.progress)
         done: list[tuple[str, Act]] = []
@@ -444,7 +444,7 @@ class SyncConnection(DataPlatformConnection):
         left: Sequence[Offer],
         *,
         can_choose: bool,
-    ) -> Outcome:
+    ) -> SyncOutcome:
         conflicts = sum(1 for offer in left if offer.change in CONFLICTS)
         if failures:
             code = ExitCode.NOT_TRANSFERRED
@@ -457,7 +457,7 @@ class SyncConnection(DataPlatformConnection):
         else:
             code = ExitCode.OK
         log = self._write_log(failures) if failures else None
-        outcome = Outcome(int(code), sync.n_files, tuple(done), tuple(failures), tuple(left), log)
+        outcome = SyncOutcome(int(code), sync.n_files, tuple(done), tuple(failures), tuple(left), log)
         counts = Counter(act.value for _, act in done)
         kinds = Counter(offer.change.value for offer in left)
         summary: dict[str, Any] = {
@@ -472,7 +472,7 @@ class SyncConnection(DataPlatformConnection):
         self._view.ended(summary, self._sentence(outcome, can_choose=can_choose))
         return outcome
 
-    def _sentence(self, outcome: Outcome, *, can_choose: bool) -> str:
+    def _sentence(self, outcome: SyncOutcome, *, can_choose: bool) -> str:
         parts = []
         if outcome.failures:
             parts.append(f"{counted(len(outcome.failures), 'thing')} failed: see {outcome.log}")

@@ -37,7 +37,7 @@ KEPT: Final = "large"
 _BLOCK = 1024 * 1024
 
 
-class Here(NamedTuple):
+class FolderFile(NamedTuple):
     """A file in the folder: bytes, time of modification in ns, inode, MD5 in hexadecimal, and ctime in ns.
 
     That is when its inode changed last: where it is another one and the rest is the same, only reading tells
@@ -64,8 +64,8 @@ class Changed(Exception):  # noqa: N818 - reads as what it says
     """A file is not what it was when it was looked at; its text says what it is."""
 
 
-class InTheWay(Changed):
-    """Something else has the name of a file, or of its folder; its text says what."""
+class NameTaken(Changed):
+    """The name of a file, or of its folder, is taken by something else; the text says by what."""
 
 
 class Ignored:
@@ -133,11 +133,11 @@ class Folder:
 
     def look(
         self,
-        known: Mapping[str, Here],
+        known: Mapping[str, FolderFile],
         *,
         ignored: Callable[[str], bool] = lambda _: False,
         on_progress: Callable[[int], None] = lambda _: None,
-    ) -> tuple[dict[str, Here], list[Skipped], set[str]]:
+    ) -> tuple[dict[str, FolderFile], list[Skipped], set[str]]:
         """Find all files, and compute the MD5 of those that are not `known`.
 
         Args:
@@ -153,7 +153,7 @@ class Folder:
         Raises:
             UsageError: the folder cannot be read.
         """
-        found: dict[str, Here] = {}
+        found: dict[str, FolderFile] = {}
         skipped: list[Skipped] = []
         to_read: list[tuple[str, int]] = []
         for path, status in self._walk(skipped, ignored):
@@ -222,14 +222,14 @@ class Folder:
                     else:
                         yield path, status
 
-    def _read(self, files: list[tuple[str, int]]) -> Iterator[tuple[str, Here | Skipped, bool]]:
+    def _read(self, files: list[tuple[str, int]]) -> Iterator[tuple[str, FolderFile | Skipped, bool]]:
         if len(files) < 8:
             yield from ((path, *self.measure(path)) for path, _ in files)
             return
         size = 64
         batches = [files[n : n + size] for n in range(0, len(files), size)]
 
-        def measured(batch: list[tuple[str, int]]) -> list[tuple[str, Here | Skipped, bool]]:
+        def measured(batch: list[tuple[str, int]]) -> list[tuple[str, FolderFile | Skipped, bool]]:
             return [(path, *self.measure(path)) for path, _ in batch]
 
         with ThreadPoolExecutor(min(8, (os.cpu_count() or 1) * 2), "md5") as pool:
@@ -240,7 +240,7 @@ class Folder:
                 pool.shutdown(wait=True, cancel_futures=True)  # Ctrl-C: do not read on to the end
                 raise
 
-    def measure(self, path: str) -> tuple[Here | Skipped, bool]:
+    def measure(self, path: str) -> tuple[FolderFile | Skipped, bool]:
         """A file as it is, read for its MD5, or why it cannot be; and whether it is too fresh to remember."""
         digest = hashlib.md5(usedforsecurity=False)
         try:
@@ -258,14 +258,16 @@ class Folder:
         if any(getattr(before, name) != getattr(after, name) for name in _IDENTITY_FIELDS):
             return Skipped(path, "is being written", FileCode.CHANGED), False
         is_fresh = settled_mtime(after.st_mtime_ns, seen_ns) is None
-        here = Here(after.st_size, after.st_mtime_ns, after.st_ino, digest.hexdigest(), after.st_ctime_ns)
+        here = FolderFile(
+            after.st_size, after.st_mtime_ns, after.st_ino, digest.hexdigest(), after.st_ctime_ns
+        )
         return here, is_fresh
 
     def now(self, path: str) -> os.stat_result | None:
         """A file at this moment; None: there is nothing.
 
         Raises:
-            InTheWay: something that is no file is there.
+            NameTaken: something that is no file is there.
         """
         try:
             status = os.lstat(self.path(path))
@@ -273,10 +275,10 @@ class Folder:
             return None
         if not stat.S_ISREG(status.st_mode):
             what = "a folder" if stat.S_ISDIR(status.st_mode) else "something that is no regular file"
-            raise InTheWay(f"{what} of this name is in its way here")
+            raise NameTaken(f"{what} of this name is in its way here")
         return status
 
-    def expect(self, path: str, here: Here | None) -> None:
+    def expect(self, path: str, here: FolderFile | None) -> None:
         """Make sure that a file is what it was when it was looked at.
 
         Raises:
@@ -307,7 +309,7 @@ class Folder:
         """A path in the scratch folder that nobody has."""
         return self.scratch / f"{secrets.token_hex(8)}.part"
 
-    def put(self, whole: Path, path: str, here: Here | None) -> tuple[os.stat_result, bool]:
+    def put(self, whole: Path, path: str, here: FolderFile | None) -> tuple[os.stat_result, bool]:
         """Have a file that is whole take its place. It is modified now.
 
         Args:
@@ -340,7 +342,7 @@ class Folder:
         failpoints.reach("after:put:file")
         return status, is_exact
 
-    def delete(self, path: str, here: Here) -> None:
+    def delete(self, path: str, here: FolderFile) -> None:
         """Delete a file, and folders that are empty then.
 
         Raises:
@@ -379,7 +381,7 @@ class Folder:
                 try:
                     os.makedirs(folder, exist_ok=True)  # noqa: PTH103
                 except (FileExistsError, NotADirectoryError):
-                    raise InTheWay("a file is in the way of its folder here") from None
+                    raise NameTaken("a file is in the way of its folder here") from None
             with self._lock:
                 self._checked.add(folder)
         elif make and not os.path.isdir(folder):  # noqa: PTH112
@@ -398,7 +400,7 @@ def _identity(status: os.stat_result) -> tuple[int, int, int]:
     return status.st_size, status.st_mtime_ns, status.st_ino
 
 
-def _unchanged(here: Here, status: os.stat_result) -> bool | None:
+def _unchanged(here: FolderFile, status: os.stat_result) -> bool | None:
     return is_unchanged(
         here[:3],
         _identity(status),

@@ -18,7 +18,7 @@ import msgspec
 from upload_client.core.synchrony import agreed
 from upload_client.errors import UsageError
 from upload_client.synchrony.books import BOOKS, DELETED_HERE, HELD, VERSIONS, Row, table
-from upload_client.synchrony.folder import Here, write_whole
+from upload_client.synchrony.folder import FolderFile, write_whole
 
 _SETTINGS: Final = "sync.json"
 _CACHE: Final = "cache"
@@ -37,7 +37,7 @@ class Cache(msgspec.Struct):
     """
 
     version: int = _VERSION
-    files: dict[str, Here] = {}
+    files: dict[str, FolderFile] = {}
     objects: dict[str, tuple[str, str]] = {}
     books: dict[str, tuple[str, str]] = {}
     bases: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from upload_client.core.paths import check_relpath
 from upload_client.errors import NotReachable, UsageError
 from upload_client.synchrony.books import BOOKS
-from upload_client.synchrony.connection import DataPlatformConnection, Outcome, SyncConnection
+from upload_client.synchrony.connection import DataPlatformConnection, SyncConnection, SyncOutcome
 from upload_client.synchrony.remote import Remote
 from upload_client.synchrony.view import (
     Prompt,
@@ -78,7 +78,7 @@ class S3Connection(SyncConnection):
         """Say what is going to happen."""
         self._view.show("Data sync with S3")
 
-    def synchronize(self) -> Outcome:
+    def synchronize(self) -> SyncOutcome:
         """Compare both sides, ask, and do what was chosen.
 
         Raises:
@@ -153,7 +153,7 @@ class S3Connection(SyncConnection):
         import botocore.exceptions  # noqa: PLC0415 - slow to import
 
         try:
-            client = s3_client(session, _Where(self._endpoint_url), pool=64)
+            client = s3_client(session, _S3Endpoint(self._endpoint_url), pool=64)
         except botocore.exceptions.BotoCoreError as error:
             raise UsageError(
                 f"S3 cannot be spoken to: {error}", hint="Set AWS_REGION, or a region in the AWS profile."
@@ -161,8 +161,8 @@ class S3Connection(SyncConnection):
         return S3Remote(Bucket(bucket, prefix=f"{prefix}/" if prefix else "", client=client))
 
 
-class _Where:
-    """The address of S3, as `upload_client.s3.clients` asks for it."""
+class _S3Endpoint:
+    """Where S3 is, in the form that `upload_client.s3.clients` takes."""
 
     def __init__(self, endpoint_url: str | None) -> None:
         self.endpoint_url = endpoint_url
@@ -253,7 +253,7 @@ def _connection(platform: str, options: Mapping[str, Any]) -> DataPlatformConnec
         raise UsageError(f"platform {platform}: {error}") from error
 
 
-def smart_sync(platform: str = "S3", **kwargs: Any) -> Outcome | None:  # noqa: ANN401 - the platform's
+def smart_sync(platform: str = "S3", **kwargs: Any) -> SyncOutcome | None:  # noqa: ANN401 - the platform's
     """Bring a folder and the other side together, as far as the person chooses.
 
     Args:

@@ -16,11 +16,11 @@ MARK: Final = ".20261130T101112.123Z-00112233"
 """An example of what `set_aside` puts behind a name: all are as long."""
 
 
-class Raced(Exception):  # noqa: N818 - reads as what it says
-    """Somebody else was quicker: what was to be written, read or deleted is not what it was."""
+class ConcurrentChange(Exception):  # noqa: N818 - reads as what it says
+    """Another person or program has changed what was to be written, read or deleted."""
 
 
-class There(NamedTuple):
+class RemoteFile(NamedTuple):
     """A file on the other side: bytes, what tells its versions apart, and when it came, in Unix seconds."""
 
     size: int
@@ -37,7 +37,7 @@ class Listed(NamedTuple):
         odd: names of what can be no file here.
     """
 
-    files: dict[str, There]
+    files: dict[str, RemoteFile]
     books: dict[str, str]
     odd: list[str]
 
@@ -64,7 +64,7 @@ class Fetch(NamedTuple):
     """A file to bring here: its name there, the version of it, and where to write it."""
 
     path: str
-    there: There
+    there: RemoteFile
     to: Path
 
 
@@ -72,7 +72,7 @@ class Remove(NamedTuple):
     """A file to delete there: the version of it, and the name under which it is kept."""
 
     path: str
-    there: There
+    there: RemoteFile
     kept: str
 
 
@@ -84,12 +84,12 @@ class Done(NamedTuple):
         there: what is there now; None: nothing, or unchanged.
         md5: of what was fetched.
         error: why it could not be done, for people; None: it is done.
-        raced: somebody else was quicker.
+        raced: it was changed by somebody else meanwhile.
         code: why it could not be done, for programs; None: it is done, or `raced`.
     """
 
     path: str
-    there: There | None = None
+    there: RemoteFile | None = None
     md5: str = ""
     error: str | None = None
     raced: bool = False
@@ -108,7 +108,7 @@ class Remote(Protocol):
         """All files and tables. May be called from another thread."""
         ...
 
-    def look(self, paths: Sequence[str]) -> dict[str, There | None]:
+    def look(self, paths: Sequence[str]) -> dict[str, RemoteFile | None]:
         """Some files, as they are now; None: there is none."""
         ...
 
@@ -120,7 +120,7 @@ class Remote(Protocol):
         """Write a table, if it still has the ETag `expect` (None: if there is none). Its ETag.
 
         Raises:
-            Raced: it has another by now.
+            ConcurrentChange: it has another by now.
         """
         ...
 
@@ -144,7 +144,9 @@ class Remote(Protocol):
         """Delete files there, each when there is a copy that was checked, and only if it is what it was."""
         ...
 
-    def md5s(self, files: Sequence[tuple[str, There]], *, doubted: bool) -> Iterator[tuple[str, str | None]]:
+    def md5s(
+        self, files: Sequence[tuple[str, RemoteFile]], *, doubted: bool
+    ) -> Iterator[tuple[str, str | None]]:
         """The MD5 of files; they are read where the other side does not know it. None: it has changed.
 
         Args:
@@ -153,7 +155,7 @@ class Remote(Protocol):
         """
         ...
 
-    def stated_md5(self, there: There) -> str | None:
+    def stated_md5(self, there: RemoteFile) -> str | None:
         """The MD5 that an ETag seems to be; None: it is none, to look at."""
         ...
 

@@ -36,7 +36,7 @@ from upload_client.s3.unfinished import unfinished_uploads
 from upload_client.support.clock import SYSTEM, Clock
 from upload_client.synchrony.books import BOOKS, MOST_BOOK, is_data, is_md5
 from upload_client.synchrony.folder import KEPT
-from upload_client.synchrony.remote import Done, Fetch, Listed, Raced, Remove, Send, There
+from upload_client.synchrony.remote import ConcurrentChange, Done, Fetch, Listed, RemoteFile, Remove, Send
 from upload_client.transfer import DataRoot, TransferTask, send_files
 from upload_client.transfer.download import LARGE, fetch_files
 from upload_client.transfer.engine import DEFAULT_THRESHOLD
@@ -89,20 +89,20 @@ class S3Remote:
                 if "/" not in name:
                     found.books[name] = info.etag
             elif is_data(key):
-                found.files[key] = There(info.size, info.etag, info.last_modified)
+                found.files[key] = RemoteFile(info.size, info.etag, info.last_modified)
             elif not key.endswith("/"):  # which stands for a folder
                 found.odd.append(key)
         return found
 
-    def look(self, paths: Sequence[str]) -> dict[str, There | None]:
+    def look(self, paths: Sequence[str]) -> dict[str, RemoteFile | None]:
         """See `Remote`: a HEAD for each, or one LIST where they are many."""
         if len(paths) > 500:
             files = self.listing().files
             return {path: files.get(path) for path in paths}
 
-        def head(path: str) -> tuple[str, There | None]:
+        def head(path: str) -> tuple[str, RemoteFile | None]:
             info = repeat_while_lost(lambda: self.bucket.head(path, checksum=False), self._clock)
-            return path, None if info is None else There(info.size, info.etag, info.last_modified)
+            return path, None if info is None else RemoteFile(info.size, info.etag, info.last_modified)
 
         return dict(self._in_parallel(head, paths))
 
@@ -118,14 +118,16 @@ class S3Remote:
             return None
         return found.body, found.etag
 
-    def stated_md5(self, there: There) -> str | None:
+    def stated_md5(self, there: RemoteFile) -> str | None:
         """See `Remote`: the ETag of what was written in one piece, unless it is encrypted with KMS."""
         return there.etag if is_md5(there.etag) else None
 
-    def md5s(self, files: Sequence[tuple[str, There]], *, doubted: bool) -> Iterator[tuple[str, str | None]]:
+    def md5s(
+        self, files: Sequence[tuple[str, RemoteFile]], *, doubted: bool
+    ) -> Iterator[tuple[str, str | None]]:
         """See `Remote`."""
 
-        def of(file: tuple[str, There]) -> tuple[str, str | None]:
+        def of(file: tuple[str, RemoteFile]) -> tuple[str, str | None]:
             path, there = file
             if doubted and is_md5(there.etag) and not self._is_encrypted(path):
                 return path, there.etag
@@ -133,7 +135,7 @@ class S3Remote:
             try:
                 for block in self._read(path, there, 0):
                     digest.update(block)
-            except Raced:
+            except ConcurrentChange:
                 return path, None
             return path, digest.hexdigest()
 
@@ -152,11 +154,11 @@ class S3Remote:
             return False
         return answer.get("ServerSideEncryption") in _OPAQUE or "SSECustomerAlgorithm" in answer
 
-    def _read(self, path: str, there: There, start: int) -> Iterator[bytes]:
+    def _read(self, path: str, there: RemoteFile, start: int) -> Iterator[bytes]:
         """The content of one version from an offset; it goes on where a connection ended.
 
         Raises:
-            Raced: it is another version by now.
+            ConcurrentChange: it is another version by now.
             StoreError: it cannot be read.
         """
         key = self.prefix + path
@@ -175,14 +177,14 @@ class S3Remote:
                     with contextlib.closing(answer["Body"]) as body:
                         while block := body.read(_BLOCK):
                             if self._stopping.is_set():
-                                raise Raced(path)
+                                raise ConcurrentChange(path)
                             start += len(block)
                             yield block
                 if start >= there.size:
                     return
                 raise AnswerLost(f"GET {key}: the answer is incomplete")  # noqa: TRY301 - as a cut connection
             except (PreconditionFailed, NotFound) as error:
-                raise Raced(path) from error
+                raise ConcurrentChange(path) from error
             except AnswerLost:
                 failures = 0 if start > begun + LARGE else failures + 1
                 if failures >= _TRIES:
@@ -209,7 +211,7 @@ class S3Remote:
                 if isinstance(error, NotFound) and error.meaning is Meaning.NO_BUCKET:
                     raise
                 if (None if found is None else found[1]) != expect:
-                    raise Raced(name) from error
+                    raise ConcurrentChange(name) from error
                 if isinstance(error, PreconditionFailed | NotFound):
                     raise StoreUnsafe(f"{self.bucket} refuses a write of {key} on the right ETag") from error
                 raise
@@ -248,7 +250,7 @@ class S3Remote:
         for outcome in send_files(tasks, DataRoot(root), self.bucket):
             file = files[outcome.row]
             if outcome.ok:
-                yield Done(file.path, There(outcome.size, outcome.etag, self._clock.wall()), file.md5)
+                yield Done(file.path, RemoteFile(outcome.size, outcome.etag, self._clock.wall()), file.md5)
             elif outcome.credentials:
                 raise LoginRefused(f"{self.where}: {outcome.error}")
             elif outcome.code in _CHANGED_HERE:
@@ -409,7 +411,7 @@ class S3Remote:
         if source.crc32 is not None and copy.crc32 is not None:
             return source.crc32 == copy.crc32
         found = dict(self.md5s(((file.path, file.there),), doubted=False))
-        kept = There(copy.size, copy.etag, copy.last_modified)
+        kept = RemoteFile(copy.size, copy.etag, copy.last_modified)
         return found[file.path] == dict(self.md5s(((file.kept, kept),), doubted=False))[file.kept]
 
     def _proves_deletes(self) -> bool:

@@ -32,7 +32,16 @@ from upload_client.support.local_file import FileRefused, open_inside
 from upload_client.synchrony.books import BOOKS, MOST_BOOK, is_data
 from upload_client.synchrony.folder import Changed, date_now, place_new, write_whole
 from upload_client.synchrony.locking import hold
-from upload_client.synchrony.remote import MARK, Done, Fetch, Listed, Raced, Remove, Send, There
+from upload_client.synchrony.remote import (
+    MARK,
+    ConcurrentChange,
+    Done,
+    Fetch,
+    Listed,
+    RemoteFile,
+    Remove,
+    Send,
+)
 
 T = TypeVar("T")
 
@@ -146,11 +155,11 @@ class SharedFolder:
             finally:
                 file.unlink(missing_ok=True)
 
-    def _there(self, path: str, status: os.stat_result, seen_ns: int) -> There:
+    def _there(self, path: str, status: os.stat_result, seen_ns: int) -> RemoteFile:
         etag = _of(status.st_size, status.st_mtime_ns)
         if self._is_doubtful(path, etag, status.st_mtime_ns, seen_ns):
             etag = self._etags[path] = f"{etag}:{self._digest(path, etag) or secrets.token_hex(16)}"
-        return There(status.st_size, etag, status.st_mtime)
+        return RemoteFile(status.st_size, etag, status.st_mtime)
 
     def _is_doubtful(self, path: str, etag: str, mtime_ns: int, seen_ns: int) -> bool:
         """Whether a file may have had other content at the same size and time; told once, it stays so."""
@@ -164,15 +173,15 @@ class SharedFolder:
         digest = hashlib.md5(usedforsecurity=False)
         try:
             self._copy(path, etag, digest.update)
-        except (Raced, FileRefused, OSError):
+        except (ConcurrentChange, FileRefused, OSError):
             return None
         return digest.hexdigest()
 
-    def look(self, paths: Sequence[str]) -> dict[str, There | None]:
+    def look(self, paths: Sequence[str]) -> dict[str, RemoteFile | None]:
         """See `Remote`."""
         return {path: self._now(path) for path in paths}
 
-    def _now(self, path: str) -> There | None:
+    def _now(self, path: str) -> RemoteFile | None:
         """A file as it is in this moment; of a network disk that is known once it was opened."""
         whole = self._path(path)
         seen_ns = time.time_ns()
@@ -183,7 +192,7 @@ class SharedFolder:
         except (FileNotFoundError, NotADirectoryError):
             return None
         is_file = stat.S_ISREG(status.st_mode)
-        return self._there(path, status, seen_ns) if is_file else There(0, _NO_FILE, 0.0)
+        return self._there(path, status, seen_ns) if is_file else RemoteFile(0, _NO_FILE, 0.0)
 
     def read_book(self, name: str) -> tuple[bytes, str] | None:
         """See `Remote`."""
@@ -213,15 +222,15 @@ class SharedFolder:
             seen_ns = time.time_ns()
             now = self._there(key, path.stat(), seen_ns).etag if path.exists() else None
             if now != expect:
-                raise Raced(name)
+                raise ConcurrentChange(name)
             is_exact = write_whole(path, data, kind="shared.csv")
             return self._written(key, path.stat(), _md5(data), is_exact=is_exact).etag
 
-    def _written(self, path: str, status: os.stat_result, md5: str, *, is_exact: bool) -> There:
+    def _written(self, path: str, status: os.stat_result, md5: str, *, is_exact: bool) -> RemoteFile:
         """A file that was written just now, and whether its time tells it from what is written later."""
         etag = _of(status.st_size, status.st_mtime_ns)
         etag = self._etags[path] = etag if is_exact else f"{etag}:{md5}"
-        return There(status.st_size, etag, status.st_mtime)
+        return RemoteFile(status.st_size, etag, status.st_mtime)
 
     def check(self) -> None:
         """See `Remote`: the lock is what makes it safe. What killed syncs have left goes after a day."""
@@ -233,11 +242,16 @@ class SharedFolder:
                     if now_ns - left.lstat().st_mtime_ns > _LEFT_NS:
                         left.unlink()
 
-    def stated_md5(self, there: There) -> str | None:  # noqa: ARG002 - a directory knows none
+    def stated_md5(self, there: RemoteFile) -> str | None:  # noqa: ARG002 - a directory knows none
         """See `Remote`."""
         return None
 
-    def md5s(self, files: Sequence[tuple[str, There]], *, doubted: bool) -> Iterator[tuple[str, str | None]]:  # noqa: ARG002
+    def md5s(
+        self,
+        files: Sequence[tuple[str, RemoteFile]],
+        *,
+        doubted: bool,  # noqa: ARG002
+    ) -> Iterator[tuple[str, str | None]]:
         """See `Remote`."""
         for path, there in files:
             yield path, self._digest(path, there.etag)
@@ -246,7 +260,7 @@ class SharedFolder:
         """Read a file which is the one with this ETag.
 
         Raises:
-            Raced: it is another, or was modified meanwhile.
+            ConcurrentChange: it is another, or was modified meanwhile.
             FileRefused: it may not be read, or is none.
             OSError: it cannot be read.
         """
@@ -255,7 +269,7 @@ class SharedFolder:
         with open_inside(os.fspath(self._path(path)), self._real) as file:
             size = file.fingerprint.size
             if _of(size, file.fingerprint.mtime_ns) != alike:
-                raise Raced(path)
+                raise ConcurrentChange(path)
             for start in range(0, size, _BLOCK):
                 block = file.read(min(_BLOCK, size - start), start)
                 if digest is not None:
@@ -264,7 +278,7 @@ class SharedFolder:
             status = self._path(path).lstat()
             is_same = _of(status.st_size, status.st_mtime_ns) == alike and stat.S_ISREG(status.st_mode)
             if not is_same or (digest is not None and digest.hexdigest() != md5):
-                raise Raced(path)
+                raise ConcurrentChange(path)
 
     def send(self, files: Sequence[Send], root: Path) -> Iterator[Done]:
         """See `Remote`: written beside, brought to the disk, then renamed."""
@@ -379,7 +393,7 @@ class SharedFolder:
                         out = stack.enter_context(file.to.open("wb"))
                         md5 = write(file, out)
                         out.flush()
-                    except Raced:
+                    except ConcurrentChange:
                         yield Done(file.path, raced=True)
                     except (FileRefused, OSError) as error:
                         yield _not_fetched(file.path, error)

@@ -9,9 +9,9 @@ from upload_client.core.codes import FileCode, MessageCode
 from upload_client.core.synchrony import Act, Change, next_base
 from upload_client.support.clock import Clock
 from upload_client.synchrony.books import UNKNOWN, Row, moment
-from upload_client.synchrony.folder import Folder, Here, Ignored, Skipped
+from upload_client.synchrony.folder import Folder, FolderFile, Ignored, Skipped
 from upload_client.synchrony.memory import Cache, Memory
-from upload_client.synchrony.remote import Remote, There
+from upload_client.synchrony.remote import Remote, RemoteFile
 
 SENDING = "tmp/sending.csv"
 """The table of what is being sent, below the folder's books."""
@@ -32,8 +32,8 @@ class Offer(NamedTuple):
 
     path: str
     change: Change
-    here: Here | None
-    there: There | None
+    here: FolderFile | None
+    there: RemoteFile | None
     by: str
     when: str
     note: str = ""
@@ -117,8 +117,8 @@ class SyncState:
         self.memory = Memory(folder.books)
         self.cache = Cache()
         self.base: dict[str, Row] = {}
-        self.here: dict[str, Here] = {}
-        self.there: dict[str, There] = {}
+        self.here: dict[str, FolderFile] = {}
+        self.there: dict[str, RemoteFile] = {}
         self.md5: dict[str, str] = {}
         self.versions: dict[str, Row] = {}
         self.versions_etag: str | None = None
@@ -143,7 +143,7 @@ class SyncState:
         there = self.there.get(path)
         return None if there is None else self.known_md5(path, there) or f"etag:{there.etag}"
 
-    def known_md5(self, path: str, there: There) -> str | None:
+    def known_md5(self, path: str, there: RemoteFile) -> str | None:
         """The MD5 of a file on the other side; None: nobody has read it yet."""
         return self.md5.get(path) or self.remote.stated_md5(there)
 
@@ -164,7 +164,7 @@ class SyncState:
             self.base[path] = row
             self.is_base_new = True
 
-    def note(self, path: str, there: There, md5: str) -> None:
+    def note(self, path: str, there: RemoteFile, md5: str) -> None:
         """Note the MD5 of a file on the other side."""
         if md5 == there.etag:
             self.md5.pop(path, None)

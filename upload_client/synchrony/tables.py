@@ -27,7 +27,7 @@ from upload_client.synchrony.books import (
     table,
 )
 from upload_client.synchrony.memory import digest
-from upload_client.synchrony.remote import Raced
+from upload_client.synchrony.remote import ConcurrentChange
 from upload_client.synchrony.state import SENDING, SyncState
 
 _WRITE_DOWN_EVERY: Final = 60.0
@@ -99,7 +99,7 @@ def _write_versions(state: SyncState) -> None:
             etag = state.remote.write_book(VERSIONS, dumped, etag)
             data, rows = dumped, new
             break
-        except Raced:
+        except ConcurrentChange:
             state.clock.sleep(random.uniform(0.02, 0.3))  # noqa: S311 - spreads load, guards nothing
             found = state.remote.read_book(VERSIONS)
             data, etag = (None, None) if found is None else found
@@ -158,7 +158,7 @@ def _write_deleted(state: SyncState) -> None:
         dumped = dump(rows)
         try:
             state.deleted_etag = state.remote.write_book(DELETED, dumped, etag)
-        except Raced:
+        except ConcurrentChange:
             state.clock.sleep(random.uniform(0.02, 0.3))  # noqa: S311 - spreads load, guards nothing
             found = state.remote.read_book(DELETED)
             data, etag = (None, None) if found is None else found

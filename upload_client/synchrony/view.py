@@ -12,9 +12,9 @@ from upload_client.core.codes import MessageCode
 from upload_client.core.synchrony import (
     CONFLICTS,
     Act,
-    Answer,
     Change,
     Choice,
+    InvalidAnswer,
     choices,
     parse_answer,
 )
@@ -209,7 +209,7 @@ class ScreenView:
                 self._print(f"     {line}", style)
         if change in WAYS:
             self._print("You may choose")
-            for choice, what in ways_of(change).items():
+            for choice, what in choices_of(change).items():
                 self._print(f"  {choice:<8}{what.format(there=self.there)}")
             if len(rows) > 1:
                 self._print("and for all that follow, too, with `all`: mine all")
@@ -359,7 +359,7 @@ def ask_rows(view: View, prompt: Prompt, change: Change, n: int) -> tuple[frozen
     while True:
         try:
             rows, back = parse_answer(prompt(question), n)
-        except Answer as error:
+        except InvalidAnswer as error:
             view.show(str(error))
             continue
         if back and change not in BACK:
@@ -368,7 +368,7 @@ def ask_rows(view: View, prompt: Prompt, change: Change, n: int) -> tuple[frozen
         return rows, back
 
 
-def ways_of(change: Change) -> dict[str, str]:
+def choices_of(change: Change) -> dict[str, str]:
     """The choices about a conflict, and their effects."""
     offered = (*choices(change), Choice.LATER)
     if change is not Change.BOTH_CHANGED:
@@ -378,7 +378,7 @@ def ways_of(change: Change) -> dict[str, str]:
 
 def ask_conflict(view: View, prompt: Prompt, offer: Offer) -> tuple[Choice, bool]:
     """Ask what is to become of one conflict, and whether the same of all that follow it."""
-    names = tuple(ways_of(offer.change))
+    names = tuple(choices_of(offer.change))
     while True:
         text = prompt(f"{offer.path}: {'/'.join(names)}? ").strip().lower()
         name, _, more = text.partition(" ")

@@ -15,20 +15,20 @@ from upload_client.transfer.task import TransferOptions, TransferOutcome, Transf
 if TYPE_CHECKING:
     from upload_client.core.files import ClientFile
     from upload_client.s3.bucket import Bucket
-    from upload_client.transfer.executor import ExecutorEngine, LockSeen, Place
+    from upload_client.transfer.executor import BucketAddress, CoordinatorLock, ExecutorEngine
 else:
     # Only where another machine sends: loading it takes as long as fetching fifty files.
-    _HOME = dict.fromkeys(("ExecutorEngine", "LockSeen", "Place"), "executor")
+    _HOME = dict.fromkeys(("ExecutorEngine", "CoordinatorLock", "BucketAddress"), "executor")
     __getattr__, __dir__ = late_names(__name__, _HOME)
 
 __all__ = [
+    "BucketAddress",
+    "CoordinatorLock",
     "DataRoot",
     "ExecutorEngine",
     "FileRefused",
     "Fingerprint",
     "LocalFile",
-    "LockSeen",
-    "Place",
     "TransferEngine",
     "TransferOptions",
     "TransferOutcome",

@@ -1,4 +1,4 @@
-"""Many objects, one request for each, hundreds under way on one thread: they are looked at, or deleted."""
+"""HEAD or DELETE for each of many objects, with hundreds of requests under way on one thread."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ _WINDOW: Final = 4096
 _THREADS: Final = 16
 
 
-def look_at(keys: Iterable[str], bucket: Bucket) -> Iterator[tuple[str, ObjectInfo | None]]:
-    """Ask what each object is, its CRC32 included.
+def head_each(keys: Iterable[str], bucket: Bucket) -> Iterator[tuple[str, ObjectInfo | None]]:
+    """Send a HEAD for each object; the answer includes its CRC32.
 
     Args:
         keys: relative to the bucket's prefix.
@@ -40,7 +40,7 @@ def look_at(keys: Iterable[str], bucket: Bucket) -> Iterator[tuple[str, ObjectIn
     Raises:
         StoreError: the store does not say.
     """
-    asking: _Asking[str, ObjectInfo | None] = _Asking(
+    asking: _BulkRequests[str, ObjectInfo | None] = _BulkRequests(
         lambda: DirectWire(bucket), _look, lambda key: repeat_while_lost(lambda: bucket.head(key)), None
     )
     yield from asking.about(keys)
@@ -62,14 +62,14 @@ def remove_each(
     Raises:
         StoreError: the store does not do it.
     """
-    asking: _Asking[tuple[str, str], bool] = _Asking(
+    asking: _BulkRequests[tuple[str, str], bool] = _BulkRequests(
         lambda: DirectWire(bucket, deletes=True), _remove, lambda each: slowly(*each), gone=True
     )
     yield from asking.about(objects)
 
 
-class _Asking(Generic[T, R]):
-    """One request about each of many; the multiplexer's `Jobs`.
+class _BulkRequests(Generic[T, R]):
+    """One request for each of many objects; the multiplexer's `Jobs`.
 
     Args:
         open_wire: whose connections to use; raises `NoRoute` where `slowly` is to do all.

@@ -97,7 +97,7 @@ class TransferEngine:
         clock: Time.
 
     Raises:
-        NoRoute: `engine` is "lean", and botocore would send files in a way that is not known here.
+        NoRoute: `engine` is "direct", and botocore would send files in a way that is not known here.
     """
 
     def __init__(
@@ -182,8 +182,8 @@ class TransferEngine:
 
     @property
     def engine(self) -> Engine:
-        """The connections in use: "lean" or "boto3"."""
-        return "lean" if isinstance(self._wire, DirectWire) else "boto3"
+        """The connections in use: "direct" or "boto3"."""
+        return "direct" if isinstance(self._wire, DirectWire) else "boto3"
 
     @property
     def in_flight(self) -> int:
@@ -510,7 +510,7 @@ def _wire(
         try:
             wire = DirectWire(destination, options, source=source.bucket, unsigned_payload=unsigned_payload)
         except NoRoute as error:
-            if engine == "lean":
+            if engine == "direct":
                 raise
             _log.info("files go through boto3: %s", error)
         else:

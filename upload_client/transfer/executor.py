@@ -1,10 +1,10 @@
 """`ExecutorEngine`: transfers on other processes or machines that see the same files.
 
 Files go out in batches, packed by size, to any `concurrent.futures.Executor` (Dask's `get_executor()` is
-one). Each batch runs a `TransferEngine` of its own there. The coordinator alone holds the lock and writes
-the log; what the others may do is bounded by short-lived credentials, by the landing fence, and by looking at
-the lock themselves (`LockSeen`). A batch whose worker was lost is sent again elsewhere: what it had written
-is found there and counts.
+one). Each batch runs a `TransferEngine` of its own there. Only the coordinator holds the lock and writes the
+log. What the workers may do is limited by short-lived credentials, by conditional writes in the landing
+bucket, and by checking the lock themselves (`CoordinatorLock`). A batch whose worker was lost is sent again
+by another one: objects it had written are found and count.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ _READ_TIMEOUT = 300.0
 
 
 @dataclasses.dataclass(frozen=True)
-class Place:
-    """A bucket as it can be told to another process: everything but the credentials.
+class BucketAddress:
+    """A bucket as another process can open it: everything but the credentials.
 
     Attributes:
         name: The bucket's name; `prefix` is what its keys begin with.
@@ -70,7 +70,7 @@ class Place:
     endpoints: ClassVar[Mapping[str, str]] = {}
 
     @classmethod
-    def of(cls, bucket: Bucket) -> Place:
+    def of(cls, bucket: Bucket) -> BucketAddress:
         """The place of a bucket."""
         meta: Any = bucket.client.meta
         host = urlsplit(meta.endpoint_url).hostname or ""
@@ -95,13 +95,13 @@ class Place:
 
 
 @functools.lru_cache(maxsize=4)  # making a client takes longer than sending a small batch
-def _bucket(place: Place, keys: Keys | None, n_threads: int) -> Bucket:
+def _bucket(place: BucketAddress, keys: Keys | None, n_threads: int) -> Bucket:
     return place.bucket(keys, n_threads)
 
 
 @dataclasses.dataclass(frozen=True)
-class LockSeen:
-    """Whether a delivery's lock is still held by its coordinator, as seen from another machine.
+class CoordinatorLock:
+    """The coordinator's lock of a delivery, as a worker on another machine checks it.
 
     The lock counts for half its lease by the store's own clock, as it does for the coordinator itself: so
     that no clocks have to agree, and a file of any size can be sent for as long as the lock is refreshed.
@@ -111,7 +111,7 @@ class LockSeen:
         agent_id: Who holds it, at `epoch`.
     """
 
-    control: Place
+    control: BucketAddress
     key: str
     agent_id: str
     epoch: int
@@ -136,19 +136,19 @@ class LockSeen:
 class Batch:
     """Files for one worker: where from, where to, and what it may do."""
 
-    source: str | Place
-    destination: Place
+    source: str | BucketAddress
+    destination: BucketAddress
     tasks: tuple[TransferTask, ...]
     keys: Keys | None
-    lock: LockSeen | None
+    lock: CoordinatorLock | None
     options: tuple[tuple[str, Any], ...]
     follow: bool = False
 
 
 class _WritePermission:
-    """`may_write` for a worker: what `LockSeen` said when it was last looked at."""
+    """`may_write` for a worker: what `CoordinatorLock` said when it was last looked at."""
 
-    def __init__(self, lock: LockSeen, keys: Keys | None) -> None:
+    def __init__(self, lock: CoordinatorLock, keys: Keys | None) -> None:
         self._lock = lock
         self._bucket = _bucket(lock.control, keys, 10)
         self._mutex = threading.Lock()
@@ -174,7 +174,7 @@ def send_batch(batch: Batch) -> list[TransferOutcome]:
     options = dict(batch.options)
     n_threads = options.get("n_threads", 8)
     n = n_threads if isinstance(n_threads, int) else 32
-    if isinstance(batch.source, Place):
+    if isinstance(batch.source, BucketAddress):
         source = DataRoot(_bucket(batch.source, batch.keys, n))
     else:
         source = DataRoot(Path(on_disk(batch.source)), follow=batch.follow)
@@ -230,19 +230,19 @@ class ExecutorEngine:
         destination: Bucket,
         *,
         session: boto3.Session | None = None,
-        lock: LockSeen | None = None,
+        lock: CoordinatorLock | None = None,
         n_batches: int = 16,
         **options: Unpack[TransferOptions],
     ) -> None:
         self._executor = executor
         self._bucket = destination
-        self._source: str | Place = (
-            Place.of(source.bucket)
+        self._source: str | BucketAddress = (
+            BucketAddress.of(source.bucket)
             if source.bucket is not None
             else from_disk(str(Path(source.path or ".").resolve()))
         )
         self._follow = source.follow
-        self._destination = Place.of(destination)
+        self._destination = BucketAddress.of(destination)
         self._session = session
         self._lock_seen = lock
         self._n_batches = n_batches

@@ -21,7 +21,7 @@ from upload_client.support.secrets import without_secrets
 if TYPE_CHECKING:
     from upload_client.events import InFlight
 
-Engine = Literal["auto", "lean", "boto3"]
+Engine = Literal["auto", "direct", "boto3"]
 """Connections to use: direct ones where possible; only direct ones; boto3's."""
 
 _MAX_TEXT = 500

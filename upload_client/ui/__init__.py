@@ -19,7 +19,7 @@ from upload_client.events import Event, Message, Reporter, Summary
 if TYPE_CHECKING:
     from upload_client.ui.ending import Command
 
-__all__ = ["Calling", "Several", "is_terminal", "people_reporter", "restore_terminal"]
+__all__ = ["CallbackReporter", "ReporterGroup", "is_terminal", "people_reporter", "restore_terminal"]
 
 
 def people_reporter(
@@ -58,8 +58,8 @@ def restore_terminal(last_message: bytes) -> None:
             os.write(2, b"\x1b[?7h\x1b[?25h\r \x1b[J\r" + last_message)
 
 
-class Several:
-    """Hands each event to several reporters. A fault of one of them ends neither the others nor a delivery.
+class ReporterGroup:
+    """Passes each event to several reporters. A fault of one of them ends neither the others nor a delivery.
 
     Attributes:
         ended: Whether the summary, the last event, was among them.
@@ -98,8 +98,8 @@ class Several:
             reporter.close()
 
 
-class Calling:
-    """Hands each event to a function.
+class CallbackReporter:
+    """Passes each event to a function.
 
     Args:
         function: Called with one event, from the thread that runs the delivery.

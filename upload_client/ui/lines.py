@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Literal, TextIO
 
-from upload_client.support.streams import let_go
+from upload_client.support.streams import discard_pending
 
 
 class Lines:
@@ -40,6 +40,6 @@ class Lines:
         except (OSError, ValueError) as error:
             # ValueError: the stream has been closed.
             self._gone = True
-            let_go(self._stream)
+            discard_pending(self._stream)
             if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
                 self.trouble = error

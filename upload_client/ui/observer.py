@@ -11,21 +11,27 @@ from rich.segment import Segment, Segments
 from rich.table import Table
 from rich.text import Text
 
-from upload_client.core.delivery_status import DeliveryStatus, LockStatus, Phase, RunStatus, ValidatorStatus
+from upload_client.core.delivery_status import (
+    DeliveryPhase,
+    DeliveryStatus,
+    LockStatus,
+    RunStatus,
+    ValidatorStatus,
+)
 from upload_client.core.files import TYPE_NAMES
-from upload_client.core.observed import LandingSeen
+from upload_client.core.observed import ObservedLanding
 from upload_client.core.opened import not_opened, sentence
 from upload_client.core.text import for_terminal
 from upload_client.support import figures
 from upload_client.ui.progress_line import WIDE
 
-STYLES: dict[Phase, str] = {
-    Phase.COMPLETE: "bold green",
-    Phase.ENDED: "bold yellow",
-    Phase.MISSING: "bold yellow",
-    Phase.CRASHED: "bold red",
-    Phase.BROKEN_OFF: "bold red",
-    Phase.LOG_BROKEN: "bold red",
+STYLES: dict[DeliveryPhase, str] = {
+    DeliveryPhase.COMPLETE: "bold green",
+    DeliveryPhase.ENDED: "bold yellow",
+    DeliveryPhase.MISSING: "bold yellow",
+    DeliveryPhase.CRASHED: "bold red",
+    DeliveryPhase.BROKEN_OFF: "bold red",
+    DeliveryPhase.LOG_BROKEN: "bold red",
 }
 BAR_WIDTH = 48
 
@@ -125,7 +131,7 @@ def _facts(status: DeliveryStatus) -> Iterator[tuple[str, RenderableType]]:
             yield "not opened", Text(for_terminal(sentence(why)))
         if files["failed"]:
             yield "failed", Text(f"{figures.files(files['failed'])} could not be sent", style="red")
-        if left is not None and status.phase is not Phase.FINISHING:
+        if left is not None and status.phase is not DeliveryPhase.FINISHING:
             yield "time left", f"{figures.duration(left)}, at the rate of the last {_span(status)}"
     today = status.at[:10]
     if status.lock is not None:
@@ -142,7 +148,7 @@ def _facts(status: DeliveryStatus) -> Iterator[tuple[str, RenderableType]]:
         if record.removed_at is not None:
             removed = ", removed from landing"
         yield "handed over", Text(f"{record.archive}, {record.proven_at}{removed}")
-    if status.phase is Phase.COMPLETE and not status.leaves_landing:
+    if status.phase is DeliveryPhase.COMPLETE and not status.leaves_landing:
         yield "bucket", _landing(status.landing)
 
 
@@ -161,7 +167,7 @@ def _style(status: DeliveryStatus) -> str:
     return STYLES.get(status.phase, "bold cyan")
 
 
-def _landing(landing: LandingSeen | None) -> Text:
+def _landing(landing: ObservedLanding | None) -> Text:
     if landing is None:
         return Text("not looked at: this login may not list it")
     if landing.as_judged:

@@ -26,7 +26,7 @@ from upload_client.expectations.expected import ContentRules, Expected
 from upload_client.expectations.findings import Findings, LibraryMissing, NotOpened, Unable, Undecided, shown
 from upload_client.expectations.packaging import (
     MAX_MANIFEST,
-    Judged,
+    ManifestJudgement,
     NoIndex,
     Part,
     is_chunk,
@@ -50,7 +50,7 @@ from upload_client.validator.opening import CHUNK, CHUNKS, format_of, missing_li
 from upload_client.validator.readers import ReaderWorkers
 
 if TYPE_CHECKING:
-    from upload_client.validator.listing import IndexListing, Promised
+    from upload_client.validator.listing import IndexListing, PromisedChecksum
 
 _BLOCK = 256 * 1024
 _PIECE = 64 * 1024
@@ -115,7 +115,7 @@ class _Reading(NamedTuple):
     """Whether it may be a manifest, which promises others."""
 
     @property
-    def elsewhere(self) -> bool:
+    def in_reader_worker(self) -> bool:
         """Whether it is opened in a process of its own."""
         if self.rules is not None:
             return self.rules.format != "opaque"
@@ -249,9 +249,9 @@ class Checker:
                 if reading.kind in TEXT_FORMATS:
                     why = _open(reading.kind, cast("BinaryIO", _InMemory(content)))
             found = Found(found.size, announced.crc32, found.etag)
-            if reading.elsewhere:
+            if reading.in_reader_worker:
                 yield MayWait()
-                why = self._open_elsewhere(path, announced, reading, content)
+                why = self._open_in_reader_worker(path, announced, reading, content)
             if reading.promises and (content is None or may_promise(path, content)):
                 yield MayWait()
                 judged = self._hold_against_listing(path, announced, content, reading.rules)
@@ -308,12 +308,12 @@ class Checker:
         announced: Upload,
         content: bytes | bytearray | None,
         rules: ContentRules | None,
-    ) -> Judged | None:
+    ) -> ManifestJudgement | None:
         """Hold a manifest against the delivery; None: it is no manifest."""
         assert self._listing is not None
         if announced.size > MAX_MANIFEST:
             why = f"a manifest of more than {MAX_MANIFEST:,} bytes"
-            return Judged(Findings(), f"not held against the delivery: {why}", is_held=False)
+            return ManifestJudgement(Findings(), f"not held against the delivery: {why}", is_held=False)
         with _ONE_MANIFEST:  # what one means may take much memory
             data = self._blocks(path, announced, content)(0, announced.size) if announced.size else b""
             try:
@@ -325,7 +325,7 @@ class Checker:
                     go_on=self._go_on_or_leave,
                 )
             except NoIndex as error:
-                return Judged(Findings(), f"not held against the delivery: {error}", is_held=False)
+                return ManifestJudgement(Findings(), f"not held against the delivery: {error}", is_held=False)
 
     def _go_on_or_leave(self) -> None:
         if self._stopping.is_set():
@@ -364,7 +364,7 @@ class Checker:
         return answer
 
     def _read_through(
-        self, path: str, announced: Upload, reading: _Reading, promised: Promised | None
+        self, path: str, announced: Upload, reading: _Reading, promised: PromisedChecksum | None
     ) -> NotOpened | None:
         """Read a large file, or one of which the store knows no checksum, from its start to its end, once.
 
@@ -393,7 +393,7 @@ class Checker:
                 raise unreadable
         return why
 
-    def _open_elsewhere(
+    def _open_in_reader_worker(
         self, path: str, announced: Upload, reading: _Reading, content: bytes | bytearray | None
     ) -> NotOpened | None:
         """Have a file opened or judged in a process of its own; say why it was not looked into."""
@@ -580,7 +580,9 @@ def _digest(content: bytes | bytearray, algorithm: str) -> bytes:
     return hashlib.new(algorithm, content, usedforsecurity=False).digest()
 
 
-def _compare_digests(digest: Callable[[str], bytes], announced: Upload, promised: Promised | None) -> None:
+def _compare_digests(
+    digest: Callable[[str], bytes], announced: Upload, promised: PromisedChecksum | None
+) -> None:
     """Compare the content's checksums with the one that was announced, and the one that a manifest says."""
     if announced.sha256 is not None and (sha256 := digest("sha256").hex()) != announced.sha256:
         raise _Failure(
@@ -593,7 +595,7 @@ def _compare_digests(digest: Callable[[str], bytes], announced: Upload, promised
         )
 
 
-def _note_digests(checks: list[str], announced: Upload, promised: Promised | None) -> None:
+def _note_digests(checks: list[str], announced: Upload, promised: PromisedChecksum | None) -> None:
     """Say that they were confirmed; what a file was opened as stays the last check."""
     if promised is not None:
         checks.insert(len(_METADATA), "manifest")
@@ -617,7 +619,7 @@ def _refuse(reason: str | None) -> None:
         raise _Failure(reason, FileCode.NOT_EXPECTED)
 
 
-def _refuse_promises(judged: Judged) -> None:
+def _refuse_promises(judged: ManifestJudgement) -> None:
     if judged.findings.n:
         raise _Failure(f"it does not go with the delivery: {judged.findings}", FileCode.NOT_AS_PROMISED)
 

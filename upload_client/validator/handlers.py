@@ -105,7 +105,7 @@ class Context(Protocol):
         """Milliseconds until the invocation is ended."""
 
 
-class _Refused(Exception):  # noqa: N818 — it never leaves this module
+class _StartRefused(Exception):  # noqa: N818 — it never leaves this module
     """A validator is not started; the answer says why."""
 
     def __init__(self, code: ErrorCode, *messages: str) -> None:
@@ -133,12 +133,12 @@ def start(event: Any, context: Context) -> dict[str, Any]:  # noqa: ANN401 — a
             settings = ValidatorSettings.from_environment()
         except ValueError:
             traceback.print_exc()  # for the receiver; a client gets to know less
-            raise _Refused(
+            raise _StartRefused(
                 "misconfigured", "the receiver's settings are wrong; its own log says why"
             ) from None
         starter = _Starter(event, context, settings)
         return {"status": "success", "validator_id": starter.start(), "shards": starter.shards}
-    except _Refused as refusal:
+    except _StartRefused as refusal:
         code, messages = refusal.code, refusal.messages
     except StoreError as error:
         traceback.print_exc()
@@ -196,7 +196,7 @@ class _Starter:
         shards: how many share the files.
 
     Raises:
-        _Refused: it is no sound request.
+        _StartRefused: it is no sound request.
     """
 
     def __init__(
@@ -205,24 +205,26 @@ class _Starter:
         self._settings = settings
         self._clock = StoreClock(clock)
         if not isinstance(event, dict):
-            raise _Refused("invalid_request", "the event is no JSON object")
+            raise _StartRefused("invalid_request", "the event is no JSON object")
         if event.get("protocol") != VERSION:
-            raise _Refused("unsupported_protocol", f"this receiver speaks protocol {VERSION}")
+            raise _StartRefused("unsupported_protocol", f"this receiver speaks protocol {VERSION}")
         try:
             self._layout = layout = layout_of(event, settings)
             self._agent_id = check_name(event.get("agent_id", ""), "agent id")
         except InvalidName as error:
-            raise _Refused("invalid_request", str(error)) from None
+            raise _StartRefused("invalid_request", str(error)) from None
         self._epoch, key = event.get("epoch"), event.get("idempotency_key")
         if type(self._epoch) is not int or self._epoch < 1:
-            raise _Refused("invalid_request", "epoch is no number above 0")
+            raise _StartRefused("invalid_request", "epoch is no number above 0")
         if not isinstance(key, str) or not 0 < len(key) <= _MAX_KEY:
-            raise _Refused("invalid_request", f"idempotency_key is no text of 1 to {_MAX_KEY} characters")
+            raise _StartRefused(
+                "invalid_request", f"idempotency_key is no text of 1 to {_MAX_KEY} characters"
+            )
         stated = _number(event, "shards", 1, MAX_SHARDS)
         self.shards = stated or settings.shards
         shard = _number(event, "shard", 0, self.shards - 1)
         if (shard is None) is not (stated is None):
-            raise _Refused("invalid_request", "shard and shards are only valid together")
+            raise _StartRefused("invalid_request", "shard and shards are only valid together")
         key = f"{layout.root}{layout.transfer_type} {key}"
         self._is_first = shard is None
         self._asked = [
@@ -278,7 +280,7 @@ class _Starter:
         try:
             lock.acquire(0)
         except Locked:
-            raise _Refused("validator_busy", "another start for this delivery is under way") from None
+            raise _StartRefused("validator_busy", "another start for this delivery is under way") from None
         try:
             yield
         finally:
@@ -295,7 +297,9 @@ class _Starter:
             or (owner.agent_id, owner.epoch, owner.state) != (self._agent_id, self._epoch, "held")
             or found.date - found.last_modified > owner.lease_seconds + GRACE
         ):
-            raise _Refused("not_the_owner", f"agent {self._agent_id} does not hold the lock of this delivery")
+            raise _StartRefused(
+                "not_the_owner", f"agent {self._agent_id} does not hold the lock of this delivery"
+            )
 
     def _check_shards(self) -> None:
         """Refuse another number than the receiver's, unless this client was given it before that was changed.
@@ -311,7 +315,7 @@ class _Starter:
                     for record in segment.records.others:
                         if isinstance(record, ValidatorInit) and record.shards == self.shards:
                             return
-        raise _Refused(
+        raise _StartRefused(
             "invalid_request",
             f"{self._settings.shards} validators share the files of this client, not {self.shards}",
         )
@@ -326,7 +330,7 @@ class _Starter:
 
         problems, code = judge_index(self._control, self._layout, self._epoch, required=required)
         if code is not None:
-            raise _Refused(code, *problems)
+            raise _StartRefused(code, *problems)
 
     def _make_room(self) -> list[_Shard]:
         """Wait a little for old validators to leave; give the shards for which one is to be started."""
@@ -343,7 +347,7 @@ class _Starter:
                 return [shard for shard in self._asked if not shard.started and shard.validator_id is None]
             waiting = [shard for shard, _ in busy]
             if self._clock.monotonic() >= patience:
-                raise _Refused("validator_busy", f"{busy[0][1]}{self._which(waiting)}")
+                raise _StartRefused("validator_busy", f"{busy[0][1]}{self._which(waiting)}")
             self._clock.sleep(_LOOK_LAST / 2)
 
     def _in_the_way(self, shard: _Shard) -> str | None:
@@ -417,7 +421,7 @@ class _Starter:
                 pass  # it may have been started all the same: its first word tells
             except StoreError as error:
                 traceback.print_exc()
-                raise _Refused("validator_not_started", str(error)) from None
+                raise _StartRefused("validator_not_started", str(error)) from None
 
     def _execute(self, events: Sequence[Mapping[str, object]]) -> None:
         """Start the workers: one execution, whose name follows from the idempotency key.
@@ -440,7 +444,7 @@ class _Starter:
             if error.s3_code == "ExecutionAlreadyExists":
                 return
             traceback.print_exc()
-            raise _Refused("validator_not_started", str(error)) from None
+            raise _StartRefused("validator_not_started", str(error)) from None
 
     def _await(self, look: Callable[[_Shard], str | None], silence: str) -> None:
         """Wait until each shard has somebody at work, as `look` says; else it is as `silence` says."""
@@ -452,7 +456,7 @@ class _Starter:
             if not missing:
                 return
             if self._clock.monotonic() >= self._deadline:
-                raise _Refused("validator_not_started", f"{silence}{self._which(missing)}")
+                raise _StartRefused("validator_not_started", f"{silence}{self._which(missing)}")
             self._clock.sleep(pause)
             pause = min(1.3 * pause, _LOOK_LAST)
 
@@ -479,14 +483,14 @@ class _Starter:
                         if isinstance(record, ValidatorInit):
                             if header.client_epoch != self._epoch:
                                 # It has the lock, so that the worker of this client has left.
-                                raise _Refused(
+                                raise _StartRefused(
                                     "validator_busy",
                                     f"validator {header.agent_id}, of another client, was quicker"
                                     f"{self._which([shard])}",
                                 )
                             return header.agent_id
                         if isinstance(record, Shutdown) and ours:
-                            raise _Refused(
+                            raise _StartRefused(
                                 "validator_not_started", f"the validator left at once: {record.message}"
                             )
             shard.read = seq
@@ -526,7 +530,7 @@ def _number(event: Mapping[str, object], name: str, least: int, most: int) -> in
     if given is None:
         return None
     if type(given) is not int or not least <= given <= most:
-        raise _Refused("invalid_request", f"{name} is no number from {least} to {most}")
+        raise _StartRefused("invalid_request", f"{name} is no number from {least} to {most}")
     return given
 
 

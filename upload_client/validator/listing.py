@@ -73,7 +73,7 @@ class IndexListing:
         self._columns: _Columns | None = None
         self._below: dict[str, tuple[int, int | None]] | None = None
         self._is_counted = False
-        self._promised: _Promised | None = None
+        self._promised: _PromisedChecksums | None = None
         self._unusable = ""
         self._taking = threading.Lock()
         self._awaited: set[str] | None = None if others_judge and landing is not None else set()
@@ -165,10 +165,10 @@ class IndexListing:
         columns = self._read()
         with self._lock:
             if self._promised is None:
-                self._promised = _Promised(len(columns))
+                self._promised = _PromisedChecksums(len(columns))
             self._promised.add(columns.row(path), sums, manifest)
 
-    def promised(self, path: str) -> Promised | None:
+    def promised(self, path: str) -> PromisedChecksum | None:
         """The checksum that a manifest says of a file; None: none that was judged here says any."""
         promised, columns = self._promised, self._columns
         if promised is None or columns is None:
@@ -197,7 +197,7 @@ class IndexListing:
             raise NoIndex(self._unusable) from None
 
 
-class Promised(NamedTuple):
+class PromisedChecksum(NamedTuple):
     """A checksum that a manifest says of a file.
 
     Attributes:
@@ -211,7 +211,7 @@ class Promised(NamedTuple):
     manifest: str
 
 
-class _Promised:
+class _PromisedChecksums:
     """Checksums by the rows of the index: 21 bytes each, made when a manifest first says one."""
 
     def __init__(self, n_rows: int) -> None:
@@ -233,12 +233,14 @@ class _Promised:
                 self._stated_by[row] = len(self._manifests) - 1
                 return
 
-    def find(self, row: int | None) -> Promised | None:
+    def find(self, row: int | None) -> PromisedChecksum | None:
         """The checksum of a row."""
         if row is None or not self._algorithms[row]:
             return None
         start = bytes(self._starts[row * _START : (row + 1) * _START])
-        return Promised(_ALGORITHMS[self._algorithms[row] - 1], start, self._manifests[self._stated_by[row]])
+        return PromisedChecksum(
+            _ALGORITHMS[self._algorithms[row] - 1], start, self._manifests[self._stated_by[row]]
+        )
 
 
 class _Columns:

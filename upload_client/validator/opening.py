@@ -295,8 +295,8 @@ def _namesake(kind: str, file: BinaryIO) -> str:
     return ""
 
 
-def opener(path: str) -> Callable[[BinaryIO, int], None] | None:
-    """A function that opens a file of this name in this process, by its size in bytes; None: nothing does."""
+def open_function(path: str) -> Callable[[BinaryIO, int], None] | None:
+    """The function that opens a file of this name in this process, by file and size; None: there is none."""
     kind = format_of(path)
     if kind is None or kind in CHUNKS or missing_library(kind) is not None:
         return None

@@ -28,7 +28,7 @@ from upload_client.expectations.findings import LibraryMissing, NotOpened, Unabl
 from upload_client.expectations.packaging import Part
 from upload_client.validator.confinement import ATTEMPTS, environment, forbid_dumps
 from upload_client.validator.content import Unreadable
-from upload_client.validator.places import Places
+from upload_client.validator.fair_semaphore import FairSemaphore
 
 __all__ = ["Confinement", "Limits", "ReaderWorkers", "Undecided"]
 
@@ -103,7 +103,7 @@ class ReaderWorkers:
         self._of: ReaderWorkers | None = None
 
     def for_another(self) -> ReaderWorkers:
-        """Reader workers for one delivery: at the same `n` places in fair turns, in processes of its own."""
+        """Reader workers for one delivery: it shares the `n` slots fairly, and has processes of its own."""
         made = ReaderWorkers(0, self._limits)
         made._pool, made._of = self._pool, self
         return made
@@ -176,7 +176,7 @@ class ReaderWorkers:
     def _have(
         self, order: dict[str, Any], action: str, read: Callable[[int, int], bytes], *, by: str = ""
     ) -> dict[str, Any]:
-        with self._pool.places.place(self):
+        with self._pool.slots.acquire(self):
             process = self._take()
             too_late = threading.Event()
 
@@ -216,13 +216,13 @@ class ReaderWorkers:
         Raises:
             Undecided: none can be started here.
         """
-        with self._pool.places.place(self):
+        with self._pool.slots.acquire(self):
             process = self._take()
             self._pool.keep(self, process)
             return process.confinement
 
     def close(self) -> None:
-        """End all that are idle: its own, or all where others share its places."""
+        """End all that are idle: its own, or all where others share its slots."""
         self._pool.close(None if self._of is None else self)
 
     def _take(self) -> _Reader:
@@ -242,13 +242,13 @@ def _why_not_opened(outcome: dict[str, Any]) -> NotOpened | None:
 
 
 class _Pool:
-    """The places, and the processes that are idle: of `n` places, no more than twice as many.
+    """The slots, and the idle processes: no more than twice as many as slots.
 
     Each is of the `ReaderWorkers` that has started it.
     """
 
     def __init__(self, n: int, on_first: Callable[[Confinement], None]) -> None:
-        self.places = Places(n)
+        self.slots = FairSemaphore(n)
         self._most = 2 * n
         self._lock = threading.Lock()
         self._idle: list[tuple[ReaderWorkers, _Reader]] = []
@@ -280,7 +280,7 @@ class _Pool:
             self._idle = [each for each in self._idle if each not in ended]
         for _, process in ended:
             _end(process)
-        self.places.forget(whose)
+        self.slots.forget(whose)
 
     def notify_of(self, reader: _Reader) -> None:
         """Tell what the first of all has found that it can do."""

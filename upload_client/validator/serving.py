@@ -77,7 +77,7 @@ def serve(
         shard: which share of the files it judges, from 0.
         shards: how many validators share them. The first tells how the run of the delivery has ended.
         seconds_left: how long this run may still take.
-        readers: whose places are shared with other runs, to open files; None: this run has places of its own.
+        readers: reader workers shared with other runs; None: this run has its own.
         notify: told how the run of the delivery has ended, as the topic is.
 
     Raises:

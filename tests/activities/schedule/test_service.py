@@ -18,7 +18,7 @@ from upload_client.activities.errors import NotDelivered
 from upload_client.activities.schedule import store as store_module
 from upload_client.activities.schedule.document import load
 from upload_client.activities.schedule.outlook import as_json, look
-from upload_client.core.schedule import Run
+from upload_client.core.schedule import RunState
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -316,7 +316,7 @@ def test_what_is_cut_off_three_times_is_given_up_and_told(world, until):
         process = world.process(path).start()
     until(process, hours=2)
     (seen,) = look(load(path), clock=world.clock)
-    assert (seen.last.state, seen.last.message) == (Run.FAILED, "it was cut off 3 times")
+    assert (seen.last.state, seen.last.message) == (RunState.FAILED, "it was cut off 3 times")
 
 
 def test_what_was_stopped_in_order_is_gone_on_with_at_the_next_start_and_was_not_cut_off(
@@ -328,12 +328,12 @@ def test_what_was_stopped_in_order_is_gone_on_with_at_the_next_start_and_was_not
     until(first, hours=12, minutes=20)
     first.stop()
     (seen,) = look(load(path), clock=world.clock)
-    assert (seen.unfinished.state, seen.last, seen.running) == (Run.STOPPED, None, None)
+    assert (seen.unfinished.state, seen.last, seen.running) == (RunState.STOPPED, None, None)
     until(world.process(path).start(), hours=3)
     assert world.runs("nightly") == ["07-21 00:00", "07-21 00:00"]
     assert "cut off" not in caplog.text
     (seen,) = look(load(path), clock=world.clock)
-    assert (seen.unfinished, seen.last.state) == (None, Run.SUCCEEDED)
+    assert (seen.unfinished, seen.last.state) == (None, RunState.SUCCEEDED)
 
 
 def test_a_run_that_has_just_begun_when_all_are_stopped_is_told_to_be_stopped_as_others_are(
@@ -377,7 +377,7 @@ def test_who_was_taken_for_dead_notes_nothing_down_any_more(world, looks_often, 
     until(sleeper, other, minutes=5)
     assert "another process considers this run dead" in caplog.text
     (seen,) = look(load(path), clock=world.clock)
-    assert seen.last.state is Run.SUCCEEDED
+    assert seen.last.state is RunState.SUCCEEDED
     assert len(world.ran) == 2
 
 
@@ -463,7 +463,7 @@ def test_a_failure_is_remembered_with_its_code_and_words(world, until):
     until(world.process(path).start(), days=1)
     (seen,) = look(load(path), clock=world.clock)
     assert (seen.last.state, seen.last.exit_code, seen.last.message) == (
-        Run.FAILED,
+        RunState.FAILED,
         4,
         "it broke \x1b[2J off",
     )

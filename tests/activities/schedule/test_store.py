@@ -19,7 +19,7 @@ from upload_client.activities.schedule.outlook import look
 from upload_client.activities.schedule.service import Service
 from upload_client.activities.schedule.store import Store, StoreUnreachable, open_engine
 from upload_client.core.lease import ProcessIdentity
-from upload_client.core.schedule import Claim, Run
+from upload_client.core.schedule import Claim, RunState
 from upload_client.errors import UsageError
 from upload_client.support.clock import SYSTEM
 
@@ -57,18 +57,18 @@ def test_a_run_is_taken_once_and_what_came_of_it_is_remembered(store):
     assert store.claim("a", 2000.0).claim is Claim.BUSY
     assert store.beat() == []
     assert store.busy() == {"a"}
-    assert store.end("a", 1000.0, Run.FAILED, 4, "it broke off, ü")
+    assert store.end("a", 1000.0, RunState.FAILED, 4, "it broke off, ü")
     assert store.claim("a", 1000.0).claim is Claim.DONE
     assert store.last("a").message == "it broke off, ü"
     assert store.claim("a", 1000.0, again=True).claim is Claim.TAKE
-    assert store.end("a", 1000.0, Run.SUCCEEDED, 0, "")
-    assert (store.last("a").exit_code, store.last("a").state) == (0, Run.SUCCEEDED)
-    assert not store.end("a", 1000.0, Run.FAILED, 1, "")
+    assert store.end("a", 1000.0, RunState.SUCCEEDED, 0, "")
+    assert (store.last("a").exit_code, store.last("a").state) == (0, RunState.SUCCEEDED)
+    assert not store.end("a", 1000.0, RunState.FAILED, 1, "")
 
 
 def test_a_failure_is_noted_down_whatever_characters_its_message_has(store):
     assert store.claim("a", 1000.0).claim is Claim.TAKE
-    assert store.end("a", 1000.0, Run.FAILED, 1, "no \udcff\0 name")
+    assert store.end("a", 1000.0, RunState.FAILED, 1, "no \udcff\0 name")
     assert store.last("a").message == r"no \udcff\x00 name"
     assert store.busy() == set()
 
@@ -85,7 +85,7 @@ def test_of_many_who_want_the_same_run_one_gets_it(store, url, tmp_path):
         for due in range(10):
             if other.claim("a", float(due)).claim is Claim.TAKE:
                 taken.append(due)
-                other.end("a", float(due), Run.SUCCEEDED, 0, "")
+                other.end("a", float(due), RunState.SUCCEEDED, 0, "")
         other.engine.dispose()
 
     threads = [threading.Thread(target=want, args=(n,)) for n in range(8)]

@@ -33,7 +33,7 @@ from upload_client.functions.data_sync.operations import BatchDataSyncHandler, P
 from upload_client.functions.data_sync.paths import LocalPlace, S3Place
 from upload_client.support import atomic
 from upload_client.transfer import download, partial_file, small_objects
-from upload_client.transfer.bulk_requests import look_at, remove_each
+from upload_client.transfer.bulk_requests import head_each, remove_each
 from upload_client.transfer.small_objects import SmallObjects
 from upload_client.transfer.temporary_files import TemporaryFiles
 
@@ -1289,7 +1289,7 @@ def test_who_is_not_there_is_asked_about_once(world: World, monkeypatch: pytest.
         raise AssertionError("it is asked about twice")
 
     monkeypatch.setattr(type(world.bucket), "head", twice)
-    found = dict(look_at(["src/a", *(f"src/none {n}" for n in range(20))], world.bucket))
+    found = dict(head_each(["src/a", *(f"src/none {n}" for n in range(20))], world.bucket))
     assert [path for path, info in found.items() if info is not None] == ["src/a"]
     assert len(found) == 21
 

@@ -27,7 +27,7 @@ from pydantic_core import PydanticCustomError
 from upload_client.activities.mail import check_address
 from upload_client.activities.schedule.triggers import check_cron, never_runs
 from upload_client.core.object_metadata import check_bucket, check_key, object_metadata
-from upload_client.core.placing import check_filename
+from upload_client.core.partial_files import check_filename
 from upload_client.core.schedule import parse_duration
 from upload_client.core.sources import shown_url
 from upload_client.core.templates import check_template, fill

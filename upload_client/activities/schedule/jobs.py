@@ -50,7 +50,7 @@ def find_modules_in_folder(loaded: Loaded) -> None:
 
 
 _LOADED_FOR = {
-    "deliver": ("upload_client.activities.client", "upload_client.index.taking", "upload_client.aws.auth"),
+    "deliver": ("upload_client.activities.client", "upload_client.index.loading", "upload_client.aws.auth"),
     "url": ("requests",),
     "s3": ("upload_client.activities.s3",),
     "sftp": ("paramiko",),
@@ -262,7 +262,7 @@ def _delivery(
     from upload_client.aws.auth import open_session  # noqa: PLC0415 - imports boto3
     from upload_client.index import sources  # noqa: PLC0415 - imports pandas
     from upload_client.index.choosing import Choice  # noqa: PLC0415
-    from upload_client.index.taking import take  # noqa: PLC0415 - imports pandas
+    from upload_client.index.loading import take  # noqa: PLC0415 - imports pandas
     from upload_client.settings import load_settings  # noqa: PLC0415 - imports pydantic
     from upload_client.support.in_use import files_in_use  # noqa: PLC0415
     from upload_client.support.patience import Patience  # noqa: PLC0415

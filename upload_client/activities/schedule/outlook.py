@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from upload_client.activities.schedule.store import Past, Store, open_engine
 from upload_client.activities.schedule.triggers import CronLine, trigger_of
-from upload_client.core.schedule import Holder, Run
+from upload_client.core.schedule import Holder, RunState
 from upload_client.support.clock import SYSTEM, Clock
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def as_json(seen: Outlook, zone: Any) -> dict[str, Any]:  # noqa: ANN401 - a tzi
         if seen.unfinished is None
         else {
             "run": moment(seen.unfinished.due),
-            "state": "stopped" if seen.unfinished.state is Run.STOPPED else "cut_off",
+            "state": "stopped" if seen.unfinished.state is RunState.STOPPED else "cut_off",
         },
         "last": None
         if last is None

@@ -24,7 +24,7 @@ from upload_client.activities.schedule.store import Claimed, JobStore, Store, St
 from upload_client.activities.schedule.triggers import trigger_of
 from upload_client.core.exits import ExitCode
 from upload_client.core.lease import ProcessIdentity
-from upload_client.core.schedule import MAX_CUTS, Claim, Run
+from upload_client.core.schedule import MAX_CUTS, Claim, RunState
 from upload_client.core.text import for_log
 from upload_client.errors import DeliveryError, Interrupted, UsageError
 from upload_client.support.clock import SYSTEM, Clock
@@ -62,8 +62,8 @@ def _nothing(kind: str, fields: Mapping[str, Any]) -> None:
     """Nobody is told."""
 
 
-def elsewhere() -> None:
-    """The function that APScheduler believes to call; an executor of ours does the work."""
+def run_by_service() -> None:
+    """The function that APScheduler stores for each job; `_Executor` does the work instead."""
 
 
 class _Scheduler(BaseScheduler):  # type: ignore[misc] # APScheduler has no types
@@ -307,7 +307,7 @@ class Service:
                     self._jobs.remove_job(name)
                 continue
             self._scheduler.add_job(
-                f"{__name__}:{elsewhere.__name__}",
+                f"{__name__}:{run_by_service.__name__}",
                 trigger,
                 id=name,
                 name=spelled,
@@ -402,8 +402,8 @@ class Service:
         try:
             state, code, message = self._outcome(job, run, cuts)
             self.exit_code = code
-            if state is Run.STOPPED and not resumes:
-                state, code = Run.FAILED, int(ExitCode.INTERRUPTED)
+            if state is RunState.STOPPED and not resumes:
+                state, code = RunState.FAILED, int(ExitCode.INTERRUPTED)
             self._write_down(job, run, state, code, message)
         finally:
             JOB.reset(token)
@@ -412,11 +412,11 @@ class Service:
                 self._under_way.discard(job)
             self._wake.set()
 
-    def _outcome(self, job: str, run: datetime, cuts: int) -> tuple[Run, int | None, str]:
+    def _outcome(self, job: str, run: datetime, cuts: int) -> tuple[RunState, int | None, str]:
         began = self._clock.monotonic()
         _log.info("%s: begins, for %s", job, _spelled(run))
         self._notify("run", _event(job, run, "began"))
-        state, code, message = Run.FAILED, None, ""
+        state, code, message = RunState.FAILED, None, ""
         try:
             runner = self._make(job, run)
             with self._mutex:  # either `stop` sees this run, or this run sees that all are being stopped
@@ -429,16 +429,16 @@ class Service:
             else:
                 runner.run()
             error = runner.exception
-            state = Run.SUCCEEDED if error is None else Run.FAILED
+            state = RunState.SUCCEEDED if error is None else RunState.FAILED
             code = 0 if error is None else int(exit_code_of(error))
             message = "" if error is None else describe(error)
         except Interrupted:
-            state, message = Run.STOPPED, "stopped"
+            state, message = RunState.STOPPED, "stopped"
         except (Exception, SystemExit) as error:  # noqa: BLE001 - nothing may keep it from being noted down
             _log.exception("%s: unexpected", job)
             code, message = 1, describe(error)
         seconds = self._clock.monotonic() - began
-        level = logging.ERROR if state is Run.FAILED else logging.INFO
+        level = logging.ERROR if state is RunState.FAILED else logging.INFO
         _log.log(
             level,
             "%s: %s, for %s, after %.0f s%s%s",
@@ -447,7 +447,7 @@ class Service:
             _spelled(run),
             seconds,
             f" (exit code {code})" if code else "",
-            f": {for_log(message)}" if state is Run.FAILED else "",
+            f": {for_log(message)}" if state is RunState.FAILED else "",
         )
         self._notify(
             "run",
@@ -460,7 +460,7 @@ class Service:
         )
         return state, code, message
 
-    def _write_down(self, job: str, run: datetime, state: Run, code: int | None, message: str) -> None:
+    def _write_down(self, job: str, run: datetime, state: RunState, code: int | None, message: str) -> None:
         """Until it is written, it has not ended: another process would run it again."""
         is_logged = False
         while True:

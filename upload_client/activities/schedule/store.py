@@ -27,7 +27,7 @@ from upload_client.activities.errors import missing_extra
 from upload_client.control.identity import current_process, is_running
 from upload_client.core.exits import ExitCode
 from upload_client.core.lease import ProcessIdentity
-from upload_client.core.schedule import Claim, Holder, Run, claim, is_alive, latest_due
+from upload_client.core.schedule import Claim, Holder, RunState, claim, is_alive, latest_due
 from upload_client.errors import DeliveryError, UsageError
 from upload_client.support.clock import Clock
 from upload_client.support.in_use import note
@@ -120,7 +120,7 @@ class Past:
 
     job: str
     due: float
-    state: Run
+    state: RunState
     began: float
     ended: float | None
     exit_code: int | None
@@ -284,7 +284,7 @@ class Store:
                     decided = claim(holder, None if past is None else past.state, alive=alive)
                     if decided is Claim.BUSY or (decided is Claim.DONE and not again):
                         return Claimed(decided, holder=holder)
-                    cut_off = past is not None and past.state is Run.RUNNING
+                    cut_off = past is not None and past.state is RunState.RUNNING
                     cuts = (past.cuts if past and decided is not Claim.DONE else 0) + cut_off
                     me = Holder(self._me, version + 1, due, self._host, now)
                     taken = db.execute(
@@ -300,7 +300,7 @@ class Store:
                     if taken.rowcount != 1:
                         db.rollback()
                         return None
-                    began = {"state": Run.RUNNING.value, "began": now, "ended": None, "exit_code": None}
+                    began = {"state": RunState.RUNNING.value, "began": now, "ended": None, "exit_code": None}
                     if past is None:
                         db.execute(_NEW_RUN, {"job": job, "due": due, "message": "", "cuts": 0, **began})
                     else:
@@ -310,7 +310,7 @@ class Store:
             self._mine[job] = version + 1
             return Claimed(Claim.TAKE, cuts, cut_off)
 
-    def end(self, job: str, due: float, state: Run, exit_code: int | None, message: str) -> bool:
+    def end(self, job: str, due: float, state: RunState, exit_code: int | None, message: str) -> bool:
         """Say what became of a run, and give the job back.
 
         Returns:
@@ -371,7 +371,7 @@ class Store:
     def unfinished(self) -> list[Past]:
         """Runs that were stopped or cut off, and that nobody has under way, the oldest first."""
         with self._mutex, self.errors("look for unfinished runs"), self.engine.begin() as db:
-            query = _runs.select().where(_runs.c.state.in_([Run.RUNNING.value, Run.STOPPED.value]))
+            query = _runs.select().where(_runs.c.state.in_([RunState.RUNNING.value, RunState.STOPPED.value]))
             found = [_as_past(row) for row in db.execute(query.order_by(_runs.c.due)).mappings()]
             busy = self._busy(db)
             return [past for past in found if past.job not in busy]
@@ -398,7 +398,7 @@ class Store:
 
         One that ended while a clock was ahead is the last only where there is no other.
         """
-        states = [state.value for state in Run if state.ended is ended]
+        states = [state.value for state in RunState if state.ended is ended]
         with self.errors(f"look for the last run of {job}"), self.engine.begin() as db:
             query = _runs.select().where(_runs.c.job == job, _runs.c.state.in_(states))
             moment = _runs.c.ended if ended else _runs.c.due
@@ -434,7 +434,7 @@ class Store:
                     {
                         "of": past.job,
                         "at": past.due,
-                        "state": Run.FAILED.value,
+                        "state": RunState.FAILED.value,
                         "exit_code": 1,
                         "message": "the job is no longer in the schedule",
                         "ended": self._clock.wall(),
@@ -493,7 +493,7 @@ def _storable(text: str) -> str:
 
 
 def _as_past(row: sa.RowMapping) -> Past:
-    return Past(**{**dict(row), "state": Run(row["state"])})
+    return Past(**{**dict(row), "state": RunState(row["state"])})
 
 
 def _encode(holder: Holder) -> str:

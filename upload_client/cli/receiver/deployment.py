@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from upload_client.cli.help import Command, examples
-from upload_client.cli.place import debug_option, force_option, write_text
+from upload_client.cli.options import debug_option, force_option, write_text
 from upload_client.cli.receiver.options import (
     A_DELIVERY,
     FILE,

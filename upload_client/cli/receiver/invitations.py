@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from upload_client.cli.help import Command, examples
-from upload_client.cli.place import force_option
+from upload_client.cli.options import force_option
 from upload_client.cli.receiver.options import (
     A_DELIVERY,
     FILE,

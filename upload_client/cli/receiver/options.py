@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from upload_client.cli.place import debug_option, log_file_option
+from upload_client.cli.options import debug_option, log_file_option
 from upload_client.core.text import for_terminal
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from upload_client.cli.help import Command, Group, examples, exit_codes
-from upload_client.cli.place import debug_option, force_option, log_file_option, write_text
+from upload_client.cli.options import debug_option, force_option, log_file_option, write_text
 from upload_client.cli.receiver.options import (
     A_DELIVERY,
     FILE,

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from upload_client.cli.help import Command, examples
-from upload_client.cli.place import debug_option
+from upload_client.cli.options import debug_option
 from upload_client.cli.receiver.options import (
     A_DELIVERY,
     FILE,

@@ -1,4 +1,4 @@
-"""Documents and the schemas that other programs have: one made of the other, and what is lost said.
+"""Converts documents into schemas of other programs and back, and lists rules that cannot be converted.
 
 `read` makes types of a document of a schema, `write` a schema of a type. Neither needs the other program.
 """
@@ -12,7 +12,7 @@ import yaml
 
 from upload_client.expectations.document import MAX_BYTES, InvalidExpectations, load, read_label
 from upload_client.expectations.exchange import frictionless, json_schema, pandera
-from upload_client.expectations.exchange.common import Lost
+from upload_client.expectations.exchange.common import Unsupported
 from upload_client.expectations.fast_label import is_label
 from upload_client.expectations.model import Expectations, FileType
 from upload_client.support import yaml_document
@@ -52,15 +52,15 @@ def read(
     if form == "fast-label":
         document, lost_lines = read_label(data, where)
         return _text(document, lost_lines, where), lost_lines
-    lost = Lost()
+    unsupported = Unsupported()
     module = _MODULES[form]
     if not module.is_schema(content):
         raise InvalidExpectations(where, [f"it is nothing that {form} knows"])
     try:
-        types = module.read(content, kind, files or [], lost)
+        types = module.read(content, kind, files or [], unsupported)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise InvalidExpectations(where, [f"it is nothing that {form} knows: {error}"]) from None
-    return _text({"version": 1, "types": types}, lost.sentences, where), lost.sentences
+    return _text({"version": 1, "types": types}, unsupported.sentences, where), unsupported.sentences
 
 
 def _content(data: bytes, where: str) -> Any:  # noqa: ANN401 — whatever a file holds
@@ -87,11 +87,11 @@ def _form_of(content: Any, where: str) -> Form:  # noqa: ANN401 — whatever a f
     )
 
 
-def _text(document: dict[str, Any], lost: list[str], where: str) -> str:
+def _text(document: dict[str, Any], unsupported: list[str], where: str) -> str:
     """The document as YAML, which is understood."""
     try:
         body = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
-        head = "".join(f"# Not judged here: {' '.join(one.split())}\n" for one in lost)
+        head = "".join(f"# Not judged here: {' '.join(one.split())}\n" for one in unsupported)
         text = f"{head}{body}"
         load(text.encode("utf-8"), where)
     except RecursionError:
@@ -115,7 +115,7 @@ def write(expectations: Expectations, name: str, form: Form) -> tuple[str, list[
     Raises:
         ValueError: there is no such type, or its content is none that has a schema.
     """
-    lost = Lost()
+    unsupported = Unsupported()
     file_type = next((one for one in expectations.types if one.name == name), None)
     if file_type is None:
         raise ValueError(
@@ -129,11 +129,11 @@ def write(expectations: Expectations, name: str, form: Form) -> tuple[str, list[
     content["format"] = file_type.content.format
     for key in ("count", "bytes", "total_bytes"):
         if key in file_type.model_fields_set:
-            lost.add(key, "it is said of files")
-    made = _MODULES[form].write(content, lost)
+            unsupported.add(key, "it is said of files")
+    made = _MODULES[form].write(content, unsupported)
     if form == "pandera":
-        return yaml.safe_dump(made, sort_keys=False, allow_unicode=True), lost.sentences
-    return json.dumps(made, indent=2, ensure_ascii=False) + "\n", lost.sentences
+        return yaml.safe_dump(made, sort_keys=False, allow_unicode=True), unsupported.sentences
+    return json.dumps(made, indent=2, ensure_ascii=False) + "\n", unsupported.sentences
 
 
 def has_schema(file_type: FileType, form: Form) -> bool:

@@ -1,4 +1,4 @@
-"""Common to all forms of a schema: columns as plain values, and what is lost on the way."""
+"""The common part of all schema formats: columns as plain values, and rules that cannot be expressed."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ RE2_ALONE = re.compile(r"\[\[:|\\[pPzCQE]|\(\?[a-zA-Z]*U")
 _WRAPPED = re.compile(r"\^\(\?s:(.*)\)\$", re.DOTALL)
 
 
-class Lost:
-    """Collects what a form cannot say, each with its place."""
+class Unsupported:
+    """Collects the rules that a schema format cannot express, each with its place."""
 
     def __init__(self) -> None:
         self.sentences: list[str] = []
 
     def add(self, where: str, what: str) -> None:
-        """Something is not said in the other form."""
+        """Note a rule that the other format cannot express."""
         self.sentences.append(f"{where}: {what}" if where else what)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from upload_client.expectations.exchange.common import LIMITS, MOMENTS, Lost, bounded, limit_of
+from upload_client.expectations.exchange.common import LIMITS, MOMENTS, Unsupported, bounded, limit_of
 from upload_client.expectations.model import as_moment
 
 _PROFILE = "https://datapackage.org/profiles/2.0/tableschema.json"
@@ -42,41 +42,41 @@ def is_schema(content: Any) -> bool:  # noqa: ANN401 — whatever a file holds
     return isinstance(content, dict) and ("fields" in content or "resources" in content)
 
 
-def write(content: dict[str, Any], lost: Lost) -> dict[str, Any]:
+def write(content: dict[str, Any], unsupported: Unsupported) -> dict[str, Any]:
     """A Table Schema of the content of a type.
 
     Args:
         content: of the type, with what is not as it is by itself.
-        lost: gets what it cannot say.
+        unsupported: receives the rules that it cannot express.
     """
     columns = content.get("columns", ())
     stored = content["format"] not in ("csv", "tsv")
     made: dict[str, Any] = {
         "$schema": _PROFILE,
-        "fields": [_field(one, lost, stored=stored) for one in columns],
+        "fields": [_field(one, unsupported, stored=stored) for one in columns],
     }
     order, others = content.get("order", False), content.get("others", "refuse")
     optional = [not one.get("required", True) for one in columns]
     if columns and all(optional) and others == "refuse":
         made["fieldsMatch"] = "superset"
         if order:
-            lost.add("order", "where columns may be missing, their order is not said")
+            unsupported.add("order", "where columns may be missing, their order is not said")
     else:
         for one in columns:
             if not one.get("required", True):
-                lost.add(f"column {one['name']!r}", "that it may be missing")
+                unsupported.add(f"column {one['name']!r}", "that it may be missing")
         if order and others == "allow":
-            lost.add("order", "where there may be other columns, their order is not said")
+            unsupported.add("order", "where there may be other columns, their order is not said")
             order = False
         made["fieldsMatch"] = _MATCH[order, others] if columns else "subset"
     if not stored:
         made["missingValues"] = list(content.get("missing", ("",)))
     for name in content.keys() - {"format", "columns", "order", "others", "missing"}:
-        lost.add(name, "it is no part of a Table Schema")
+        unsupported.add(name, "it is no part of a Table Schema")
     return made
 
 
-def _field(column: dict[str, Any], lost: Lost, *, stored: bool) -> dict[str, Any]:
+def _field(column: dict[str, Any], unsupported: Unsupported, *, stored: bool) -> dict[str, Any]:
     where = f"column {column['name']!r}"
     rules = dict(column)
     kind = rules.pop("type", "any")
@@ -89,10 +89,10 @@ def _field(column: dict[str, Any], lost: Lost, *, stored: bool) -> dict[str, Any
     elif kind in _TYPES:
         stated = kind
     else:
-        lost.add(where, f"the type {kind!r}")
+        unsupported.add(where, f"the type {kind!r}")
         stated = "any"
     if stated != kind and (stored or kind == "float32") and stated != "any":
-        lost.add(where, f"that it is {kind}; that it is {stated} is said")
+        unsupported.add(where, f"that it is {kind}; that it is {stated} is said")
     field["type"] = _TYPES[stated]
     for ours, theirs in _FOR_PEOPLE.items():
         if ours in rules:
@@ -110,10 +110,10 @@ def _field(column: dict[str, Any], lost: Lost, *, stored: bool) -> dict[str, Any
     if stated == "any" and constraints.keys() & {*LIMITS.values(), "minLength", "maxLength"}:
         # A limit of a column of any type has no meaning there.
         for name in constraints.keys() & {*LIMITS.values(), "minLength", "maxLength"}:
-            lost.add(where, f"{name} of a column whose type is not said")
+            unsupported.add(where, f"{name} of a column whose type is not said")
             del constraints[name]
     for name in rules:
-        lost.add(where, name)
+        unsupported.add(where, name)
     if constraints:
         field["constraints"] = constraints
     return field
@@ -128,17 +128,19 @@ def _plain(value: Any, *, moment: bool) -> Any:  # noqa: ANN401 — a limit, a l
     return value.isoformat() if isinstance(value, dt.date) else value
 
 
-def read(given: dict[str, Any], kind: str | None, files: list[str], lost: Lost) -> list[dict[str, Any]]:
+def read(
+    given: dict[str, Any], kind: str | None, files: list[str], unsupported: Unsupported
+) -> list[dict[str, Any]]:
     """The types that a Table Schema or a data package describes, as a document has them.
 
     Args:
         given: the schema or package.
         kind: the format of the files; None: CSV, or what the package says.
         files: globs of the files; empty: what the package says, or all of that format.
-        lost: gets what it cannot say.
+        unsupported: receives the rules that it cannot express.
     """
     if "resources" not in given:
-        table = _table(given, kind or "csv", lost)
+        table = _table(given, kind or "csv", unsupported)
         return [
             {
                 "name": str(given.get("name") or "table"),
@@ -153,7 +155,7 @@ def read(given: dict[str, Any], kind: str | None, files: list[str], lost: Lost) 
         paths = resource.get("path", [])
         paths = [paths] if isinstance(paths, str) else list(paths)
         if not paths:
-            lost.add(where, "its data lies in the package itself")
+            unsupported.add(where, "its data lies in the package itself")
             continue
         made: dict[str, Any] = {"name": name, "files": paths}
         if "bytes" in resource and len(paths) == 1:
@@ -162,34 +164,34 @@ def read(given: dict[str, Any], kind: str | None, files: list[str], lost: Lost) 
         form = str(resource.get("format") or suffix).lower()
         if "schema" in resource and form in _TABLES:
             if isinstance(resource["schema"], dict):
-                made["content"] = _table(resource["schema"], form, lost)
+                made["content"] = _table(resource["schema"], form, unsupported)
             else:
-                lost.add(where, "its schema lies in another file")
+                unsupported.add(where, "its schema lies in another file")
         dialect = resource.get("dialect") or {}
         if "content" in made and isinstance(dialect, dict):
             if "delimiter" in dialect:
                 made["content"]["delimiter"] = dialect["delimiter"]
             for key in dialect.keys() - {"delimiter", "$schema"}:
-                lost.add(where, f"{key} of its dialect")
+                unsupported.add(where, f"{key} of its dialect")
         for key in ("hash", "encoding", "compression"):
             if resource.get(key) not in (None, "utf-8", "utf8"):
-                lost.add(where, f"{key}, which no document says")
+                unsupported.add(where, f"{key}, which no document says")
         types.append(made)
     return types
 
 
-def _table(schema: dict[str, Any], kind: str, lost: Lost) -> dict[str, Any]:
+def _table(schema: dict[str, Any], kind: str, unsupported: Unsupported) -> dict[str, Any]:
     made: dict[str, Any] = {"format": kind}
     match = schema.get("fieldsMatch", "exact")
     match = match[0] if isinstance(match, list) and match else match
     if match not in ("exact", "equal", "subset", "superset"):
-        lost.add("fieldsMatch", f"{match!r}; no column has to be there")
+        unsupported.add("fieldsMatch", f"{match!r}; no column has to be there")
         match = "partial"
-    columns = [_column(one, lost) for one in schema.get("fields", ())]
+    columns = [_column(one, unsupported) for one in schema.get("fields", ())]
     key = schema.get("primaryKey") or []
     key = [key] if isinstance(key, str) else list(key)
     if len(key) > 1:
-        lost.add("primaryKey", "of several columns")
+        unsupported.add("primaryKey", "of several columns")
     for column in columns:
         if key == [column["name"]]:
             column |= {"unique": True, "nulls": False}
@@ -202,11 +204,11 @@ def _table(schema: dict[str, Any], kind: str, lost: Lost) -> dict[str, Any]:
         made["missing"] = [one["value"] if isinstance(one, dict) else one for one in schema["missingValues"]]
     for name in ("foreignKeys", "uniqueKeys"):
         if schema.get(name):
-            lost.add(name, "it is not judged here")
+            unsupported.add(name, "it is not judged here")
     return made
 
 
-def _column(field: dict[str, Any], lost: Lost) -> dict[str, Any]:
+def _column(field: dict[str, Any], unsupported: Unsupported) -> dict[str, Any]:
     field = dict(field)
     name = str(field.pop("name", ""))
     where = f"column {name!r}"
@@ -215,15 +217,15 @@ def _column(field: dict[str, Any], lost: Lost) -> dict[str, Any]:
     if kind in _BACK:
         column["type"] = _BACK[kind]
     else:
-        lost.add(where, f"the type {kind!r}")
+        unsupported.add(where, f"the type {kind!r}")
     constraints = dict(field.pop("constraints", {}))
     if field.pop("format", "default") != "default":
-        lost.add(where, "its format")
+        unsupported.add(where, "its format")
         if kind in ("date", "datetime", "time"):
             column.pop("type", None)
             for theirs in LIMITS.values():
                 if constraints.pop(theirs, None) is not None:
-                    lost.add(where, f"{theirs}, for its format")
+                    unsupported.add(where, f"{theirs}, for its format")
     if constraints.pop("required", False):
         column["nulls"] = False
     if constraints.pop("unique", False):
@@ -237,7 +239,7 @@ def _column(field: dict[str, Any], lost: Lost) -> dict[str, Any]:
                 value = read if isinstance(value, list) else read[0]
             column[ours] = value
     for key in constraints:
-        lost.add(where, f"the constraint {key!r}")
+        unsupported.add(where, f"the constraint {key!r}")
     for ours, theirs in _FOR_PEOPLE.items():
         if theirs in field:
             column[ours] = field.pop(theirs)
@@ -245,5 +247,5 @@ def _column(field: dict[str, Any], lost: Lost) -> dict[str, Any]:
         usual = {"decimalChar": ".", "groupChar": "", "bareNumber": True}
         field = {key: value for key, value in field.items() if usual.get(key, ...) != value}
     for key in field:
-        lost.add(where, key)
+        unsupported.add(where, key)
     return column

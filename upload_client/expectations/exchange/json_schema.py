@@ -6,7 +6,7 @@ import datetime as dt
 import re
 from typing import Any
 
-from upload_client.expectations.exchange.common import LIMITS, RE2_ALONE, Lost, bounded
+from upload_client.expectations.exchange.common import LIMITS, RE2_ALONE, Unsupported, bounded
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _TYPES: dict[str, dict[str, Any]] = {
@@ -42,29 +42,29 @@ def is_schema(content: Any) -> bool:  # noqa: ANN401 — whatever a file holds
     )
 
 
-def write(content: dict[str, Any], lost: Lost) -> dict[str, Any]:
+def write(content: dict[str, Any], unsupported: Unsupported) -> dict[str, Any]:
     """The JSON Schema of a type's content: its own, or that of a row.
 
     Args:
         content: of the type, with what is not as it is by itself.
-        lost: gets what it cannot say.
+        unsupported: receives the rules that it cannot express.
     """
     if content["format"] in ("json", "jsonl"):
         for name in content.keys() - {"format", "schema"}:
-            lost.add(name, "it is no part of a JSON Schema")
+            unsupported.add(name, "it is no part of a JSON Schema")
         return {"$schema": _DIALECT, **content.get("schema", {})}
     columns = content.get("columns", ())
     made: dict[str, Any] = {"$schema": _DIALECT, "type": "object"}
-    made["properties"] = {one["name"]: _property(one, lost) for one in columns}
+    made["properties"] = {one["name"]: _property(one, unsupported) for one in columns}
     made["required"] = [one["name"] for one in columns if one.get("required", True)]
     if columns:
         made["additionalProperties"] = content.get("others", "refuse") == "allow"
     for name in content.keys() - {"format", "columns", "others"}:
-        lost.add(name, "it is no part of a JSON Schema")
+        unsupported.add(name, "it is no part of a JSON Schema")
     return made
 
 
-def _property(column: dict[str, Any], lost: Lost) -> dict[str, Any]:
+def _property(column: dict[str, Any], unsupported: Unsupported) -> dict[str, Any]:
     where = f"column {column['name']!r}"
     rules = {key: value for key, value in column.items() if key not in ("name", "required", "format")}
     kind = rules.pop("type", "any")
@@ -74,10 +74,10 @@ def _property(column: dict[str, Any], lost: Lost) -> dict[str, Any]:
     else:
         stated = "number" if kind in ("float16", "float32", "float64") else kind
     if stated not in _TYPES:
-        lost.add(where, f"the type {kind!r}")
+        unsupported.add(where, f"the type {kind!r}")
         stated = "any"
     elif stated != kind:
-        lost.add(where, f"that it is {kind}; that it is {stated} is said")
+        unsupported.add(where, f"that it is {kind}; that it is {stated} is said")
     made = dict(_TYPES[stated])
     nulls = rules.pop("nulls", True)
     if nulls and "type" in made and stated != "null":
@@ -92,38 +92,40 @@ def _property(column: dict[str, Any], lost: Lost) -> dict[str, Any]:
             continue
         value = rules.pop(ours)
         if isinstance(value, dt.date) or (ours in LIMITS and "format" in made):
-            lost.add(where, f"{ours}, a date")
+            unsupported.add(where, f"{ours}, a date")
         elif ours == "values":
             plain = [one.isoformat() if isinstance(one, dt.date) else one for one in value]
             made["enum"] = [*plain, None] if nulls else plain
         elif ours == "pattern":
             if RE2_ALONE.search(value) or _FLAGS.search(value):
-                lost.add(where, "its pattern, which ECMA-262 does not know")
+                unsupported.add(where, "its pattern, which ECMA-262 does not know")
             else:
                 made[theirs] = f"^(?:{value})$"
         else:
             made[theirs] = value
     for name in rules:
         if name not in ("example", "rdfType"):
-            lost.add(where, name)
+            unsupported.add(where, name)
     return made
 
 
-def read(given: dict[str, Any], kind: str | None, files: list[str], lost: Lost) -> list[dict[str, Any]]:
+def read(
+    given: dict[str, Any], kind: str | None, files: list[str], unsupported: Unsupported
+) -> list[dict[str, Any]]:
     """The type that a JSON Schema describes: JSON, or of a schema of rows a table.
 
     Args:
         given: the schema.
         kind: the format of the files; None: JSON.
         files: globs of the files; empty: all of that format.
-        lost: gets what it cannot say.
+        unsupported: receives the rules that it cannot express.
     """
     kind = kind or "json"
     made: dict[str, Any] = {"format": kind}
     if kind in ("json", "jsonl"):
         made["schema"] = given
     else:
-        columns = [_column(name, one, lost) for name, one in dict(given.get("properties", {})).items()]
+        columns = [_column(name, one, unsupported) for name, one in dict(given.get("properties", {})).items()]
         required = set(given.get("required", ()))
         for column in columns:
             if column["name"] not in required:
@@ -132,21 +134,21 @@ def read(given: dict[str, Any], kind: str | None, files: list[str], lost: Lost) 
         made["columns"] = columns
         others = given.get("additionalProperties", True)
         if not isinstance(others, bool):
-            lost.add("additionalProperties", "a schema for other columns")
+            unsupported.add("additionalProperties", "a schema for other columns")
         made["others"] = "refuse" if others is False else "allow"
         for key in given.keys() - _KNOWN:
-            lost.add(key, "it is not judged of a row")
+            unsupported.add(key, "it is not judged of a row")
     return [
         {"name": str(given.get("title") or "table")[:100], "files": files or [f"*.{kind}"], "content": made}
     ]
 
 
-def _column(name: str, given: Any, lost: Lost) -> dict[str, Any]:  # noqa: ANN401 — a schema, or true
+def _column(name: str, given: Any, unsupported: Unsupported) -> dict[str, Any]:  # noqa: ANN401 — a schema, or true
     where = f"column {name!r}"
     column: dict[str, Any] = {"name": name}
     if not isinstance(given, dict):
         if given is not True:
-            lost.add(where, "that it may not be there")
+            unsupported.add(where, "that it may not be there")
         return column
     kinds = given.get("type", [])
     kinds = [kinds] if isinstance(kinds, str) else list(kinds)
@@ -154,11 +156,11 @@ def _column(name: str, given: Any, lost: Lost) -> dict[str, Any]:  # noqa: ANN40
     if given.get("not") == {"type": "null"}:
         nulls = False
     elif "not" in given:
-        lost.add(where, "not")
+        unsupported.add(where, "not")
     column["nulls"] = nulls
     kinds = [one for one in kinds if one != "null"] or ["null"] * bool(kinds)
     if len(kinds) > 1:
-        lost.add(where, "several types")
+        unsupported.add(where, "several types")
     elif kinds:
         formats = {one["format"]: ours for ours, one in _TYPES.items() if "format" in one}
         plain = {one["type"]: ours for ours, one in _TYPES.items() if "type" in one and "format" not in one}
@@ -167,9 +169,9 @@ def _column(name: str, given: Any, lost: Lost) -> dict[str, Any]:  # noqa: ANN40
         elif kinds[0] in plain:
             column["type"] = plain[kinds[0]]
             if "format" in given:
-                lost.add(where, f"the format {given['format']!r}")
+                unsupported.add(where, f"the format {given['format']!r}")
         else:
-            lost.add(where, f"the type {kinds[0]!r}")
+            unsupported.add(where, f"the type {kinds[0]!r}")
     for ours, theirs in _RULES.items():
         if theirs not in given:
             continue
@@ -179,7 +181,7 @@ def _column(name: str, given: Any, lost: Lost) -> dict[str, Any]:  # noqa: ANN40
                 column["nulls"] = False
             value = [one for one in value if one is not None]
             if not all(isinstance(one, (bool, int, float, str)) for one in value) or not value:
-                lost.add(where, "enum of what is no single value")
+                unsupported.add(where, "enum of what is no single value")
                 continue
         elif ours == "pattern":
             match = _WRAPPED.fullmatch(value)
@@ -191,5 +193,5 @@ def _column(name: str, given: Any, lost: Lost) -> dict[str, Any]:  # noqa: ANN40
         if name_of in given:
             column[name_of] = given[name_of]
     for key in given.keys() - _OF_COLUMNS - {"not", "const"}:
-        lost.add(where, key)
+        unsupported.add(where, key)
     return column

@@ -6,7 +6,7 @@ import datetime as dt
 import re
 from typing import Any
 
-from upload_client.expectations.exchange.common import Lost, of_python, to_python
+from upload_client.expectations.exchange.common import Unsupported, of_python, to_python
 from upload_client.expectations.model import as_moment
 
 _CHECKS = {
@@ -58,31 +58,31 @@ def is_schema(content: Any) -> bool:  # noqa: ANN401 — whatever a file holds
     return isinstance(content, dict) and content.get("schema_type") == "dataframe"
 
 
-def write(content: dict[str, Any], lost: Lost) -> dict[str, Any]:
+def write(content: dict[str, Any], unsupported: Unsupported) -> dict[str, Any]:
     """The schema of a type's content.
 
     Args:
         content: of the type, with what is not as it is by itself.
-        lost: gets what it cannot say.
+        unsupported: receives the rules that it cannot express.
     """
     columns = content.get("columns", ())
     made: dict[str, Any] = {
         "schema_type": "dataframe",
-        "columns": {one["name"]: _written(one, lost) for one in columns},
+        "columns": {one["name"]: _written(one, unsupported) for one in columns},
         "strict": bool(columns) and content.get("others", "refuse") == "refuse",
         "ordered": content.get("order", False),
     }
     for name in content.keys() - {"format", "columns", "others", "order"}:
-        lost.add(name, "it is no part of a schema of pandera")
+        unsupported.add(name, "it is no part of a schema of pandera")
     return made
 
 
-def _written(column: dict[str, Any], lost: Lost) -> dict[str, Any]:
+def _written(column: dict[str, Any], unsupported: Unsupported) -> dict[str, Any]:
     where = f"column {column['name']!r}"
     rules = {key: value for key, value in column.items() if key not in ("name", "format")}
     made: dict[str, Any] = {}
     nulls = rules.pop("nulls", True)
-    dtype = _dtype_of(rules.pop("type", "any"), where, lost, nulls=nulls)
+    dtype = _dtype_of(rules.pop("type", "any"), where, unsupported, nulls=nulls)
     if dtype is not None:
         made["dtype"] = dtype
     made["nullable"] = nulls
@@ -94,7 +94,7 @@ def _written(column: dict[str, Any], lost: Lost) -> dict[str, Any]:
         if ours in rules:
             value = rules.pop(ours)
             if isinstance(value, dt.date) and dtype is None:
-                lost.add(where, f"{ours}, for its type")
+                unsupported.add(where, f"{ours}, for its type")
                 continue
             checks[theirs] = _plain(value)
     if "values" in rules:
@@ -102,7 +102,7 @@ def _written(column: dict[str, Any], lost: Lost) -> dict[str, Any]:
     if "pattern" in rules:
         pattern = to_python(rules.pop("pattern"))
         if pattern is None:
-            lost.add(where, "its pattern, which only RE2 knows")
+            unsupported.add(where, "its pattern, which only RE2 knows")
         else:
             checks["str_matches"] = pattern
     lengths = {f"{end}_value": rules.pop(f"{end}_length", None) for end in ("min", "max")}
@@ -112,7 +112,7 @@ def _written(column: dict[str, Any], lost: Lost) -> dict[str, Any]:
         made["checks"] = checks
     for name in rules:
         if name not in ("example", "rdfType"):
-            lost.add(where, name)
+            unsupported.add(where, name)
     return made
 
 
@@ -122,7 +122,7 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 — a limit
     return as_moment(value).replace(tzinfo=None).isoformat(" ")
 
 
-def _dtype_of(kind: str, where: str, lost: Lost, *, nulls: bool) -> str | None:
+def _dtype_of(kind: str, where: str, unsupported: Unsupported, *, nulls: bool) -> str | None:
     if _NUMBERS.fullmatch(kind):
         if "int" in kind and nulls:  # as pandas has integers of which some are missing
             return ("UInt" if kind[0] == "u" else "Int") + kind.rpartition("int")[2]
@@ -135,31 +135,35 @@ def _dtype_of(kind: str, where: str, lost: Lost, *, nulls: bool) -> str | None:
     if kind == "bool":
         return "boolean" if nulls else "bool"
     if kind != "any":
-        lost.add(where, f"the type {kind!r}")
+        unsupported.add(where, f"the type {kind!r}")
     return None
 
 
-def read(given: dict[str, Any], kind: str | None, files: list[str], lost: Lost) -> list[dict[str, Any]]:
+def read(
+    given: dict[str, Any], kind: str | None, files: list[str], unsupported: Unsupported
+) -> list[dict[str, Any]]:
     """The type that a schema describes.
 
     Args:
         given: the schema.
         kind: the format of the files; None: Parquet.
         files: globs of the files; empty: all of that format.
-        lost: gets what it cannot say.
+        unsupported: receives the rules that it cannot express.
     """
     kind = kind or "parquet"
-    columns = [_column(str(name), one or {}, lost) for name, one in dict(given.get("columns") or {}).items()]
+    columns = [
+        _column(str(name), one or {}, unsupported) for name, one in dict(given.get("columns") or {}).items()
+    ]
     columns = [one for one in columns if one]
     strict = given.get("strict", False)
     if strict == "filter":
-        lost.add("strict", "that other columns are left out: they may be there")
+        unsupported.add("strict", "that other columns are left out: they may be there")
     made: dict[str, Any] = {"format": kind, "columns": columns, "order": bool(given.get("ordered", False))}
     made["others"] = "refuse" if strict is True else "allow"
     together = given.get("unique") or []
     together = [together] if isinstance(together, str) else list(together)
     if len(together) > 1:
-        lost.add("unique", "of several columns together")
+        unsupported.add("unique", "of several columns together")
     for column in columns:
         if together == [column["name"]]:
             column["unique"] = True
@@ -167,22 +171,22 @@ def read(given: dict[str, Any], kind: str | None, files: list[str], lost: Lost) 
         if key not in _KNOWN and not (
             key in _NO_RULES_OF_TABLES and value in (_NO_RULES_OF_TABLES[key], None)
         ):
-            lost.add(key, "it is not judged here")
+            unsupported.add(key, "it is not judged here")
     name = str(given.get("name") or "table")[:100]
     return [{"name": name, "files": files or [f"*.{kind}"], "content": made}]
 
 
-def _column(name: str, given: dict[str, Any], lost: Lost) -> dict[str, Any]:
+def _column(name: str, given: dict[str, Any], unsupported: Unsupported) -> dict[str, Any]:
     where = f"column {name!r}"
     if given.get("regex"):
-        lost.add(where, "a pattern of columns' names")
+        unsupported.add(where, "a pattern of columns' names")
         return {}
     column: dict[str, Any] = {"name": name}
     dtype = given.get("dtype")
     if dtype is not None:
         ours = _type_of(str(dtype))
         if ours is None:
-            lost.add(where, f"the type {str(dtype)!r}")
+            unsupported.add(where, f"the type {str(dtype)!r}")
         else:
             column["type"] = ours
     column["nulls"] = bool(given.get("nullable", False))
@@ -190,16 +194,16 @@ def _column(name: str, given: dict[str, Any], lost: Lost) -> dict[str, Any]:
         if given.get(key) is not None:
             column[key] = given[key]
     checks = {key: value for key, value in given.items() if key not in _OF_COLUMNS and key not in _NO_RULES}
-    checks |= _named(given.get("checks"), where, lost)
+    checks |= _named(given.get("checks"), where, unsupported)
     for check, described in checks.items():
-        _take(column, check, described, where, lost)
+        _take(column, check, described, where, unsupported)
     for key, usual in _NO_RULES.items():
         if given.get(key, usual) not in (usual, None):
-            lost.add(where, key)
+            unsupported.add(where, key)
     return column
 
 
-def _named(checks: Any, where: str, lost: Lost) -> dict[str, Any]:  # noqa: ANN401 — as pandera has written it
+def _named(checks: Any, where: str, unsupported: Unsupported) -> dict[str, Any]:  # noqa: ANN401 — as pandera has written it
     """Checks by their names: a mapping, or a list whose elements name theirs among their options."""
     if isinstance(checks, dict):
         return checks
@@ -207,7 +211,7 @@ def _named(checks: Any, where: str, lost: Lost) -> dict[str, Any]:  # noqa: ANN4
     for one in checks or ():
         name = one.get("options", {}).get("check_name") if isinstance(one, dict) else None
         if name is None:
-            lost.add(where, "a check without a name")
+            unsupported.add(where, "a check without a name")
         else:
             made[name] = one.get("value", one)
     return made
@@ -220,10 +224,10 @@ def _value(given: Any) -> Any:  # noqa: ANN401 — as pandera has written it
     return given
 
 
-def _take(column: dict[str, Any], check: str, entry: Any, where: str, lost: Lost) -> None:  # noqa: ANN401
+def _take(column: dict[str, Any], check: str, entry: Any, where: str, unsupported: Unsupported) -> None:  # noqa: ANN401
     """Make a rule of a check."""
     if isinstance(entry, dict) and entry.get("options", {}).get("raise_warning"):
-        lost.add(where, f"{check}, which only warns")
+        unsupported.add(where, f"{check}, which only warns")
         return
     value = _value(entry)
     limits = {theirs: ours for ours, theirs in _CHECKS.items()} | _SHORT
@@ -248,7 +252,7 @@ def _take(column: dict[str, Any], check: str, entry: Any, where: str, lost: Lost
             if length is not None:
                 column[f"{end}_length"] = length
     else:
-        lost.add(where, f"the check {check!r}")
+        unsupported.add(where, f"the check {check!r}")
 
 
 def _moment(value: Any) -> Any:  # noqa: ANN401 — a limit

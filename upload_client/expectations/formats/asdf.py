@@ -67,7 +67,7 @@ def open_tree(file: BinaryIO, size: int) -> Iterator[Mapping[str, Any]]:
                 config.remove_extension(extension)
         file.seek(0)
         # It closes what it reads from.
-        _refuse_elsewhere(asdf.util.load_yaml(_Open(file), tagged=True))
+        _refuse_external_references(asdf.util.load_yaml(_Open(file), tagged=True))
         try:
             with _opened(file, size) as opened:
                 _refuse_warnings(caught)
@@ -209,7 +209,7 @@ class _Open(io.RawIOBase):
         return len(data)
 
 
-def _refuse_elsewhere(tree: object) -> None:
+def _refuse_external_references(tree: object) -> None:
     seen: set[int] = set()
     stack = [tree]
     while stack:

@@ -83,7 +83,7 @@ def open_hdf5(file: BinaryIO, size: int, budget: Budget) -> None:
                 raise NotOpened(f"it has more than {_MAX_OBJECTS:,} objects")
             len(found.attrs)
             if isinstance(found, h5py.Dataset):
-                why = _elsewhere(found) or (_read(found, budget) if size <= _MAX_READ else "")
+                why = _external_storage(found) or (_read(found, budget) if size <= _MAX_READ else "")
                 if why and why not in unread:
                     unread.append(why)
 
@@ -101,7 +101,7 @@ def _begins_at(file: BinaryIO, at: int, size: int) -> bool:
     return file.read(8) == _HDF5
 
 
-def _elsewhere(found: Any) -> str:  # noqa: ANN401 — h5py's
+def _external_storage(found: Any) -> str:  # noqa: ANN401 — h5py's
     """Say that values lie in another file: where that is missing, readers get fill values, no error."""
     if found.external or (found.is_virtual and any(one.file_name != "." for one in found.virtual_sources())):
         return "some of its values lie in other files"

@@ -81,7 +81,7 @@ _SUFFIXES: Final = (
 )
 
 
-class Judged(NamedTuple):
+class ManifestJudgement(NamedTuple):
     """The judgement on a manifest.
 
     Attributes:
@@ -122,7 +122,7 @@ def judge(
     *,
     rules: Any = None,  # noqa: ANN401 — of any content
     go_on: Callable[[], object] = lambda: None,
-) -> Judged | None:
+) -> ManifestJudgement | None:
     """Hold a manifest against the delivery.
 
     Args:
@@ -153,10 +153,10 @@ def judge(
             zarr.hold(path, data, listing, rules, findings, go_on)
     except TooLarge as error:
         sentence = f"{packaging} manifest not held against the delivery: {error}"
-        return Judged(findings, sentence, is_held=False)
+        return ManifestJudgement(findings, sentence, is_held=False)
     except (ValueError, RecursionError) as error:
         findings.add("", str(error) if type(error) is ValueError else f"it cannot be read: {error}")
-        return Judged(findings, f"{packaging} manifest")
+        return ManifestJudgement(findings, f"{packaging} manifest")
     for folder, n_files, n_bytes in promised.counted if listing.complete else ():
         below = listing.below(folder)
         if below is None:
@@ -173,7 +173,7 @@ def judge(
                 f"{n_files:,} files with {n_bytes:,} bytes should be below {shown(folder)},"
                 f" and there are {there:,} with {size:,}",
             )
-    return Judged(findings, "; ".join((f"{promised.what}{tally.summary}", *promised.notes)))
+    return ManifestJudgement(findings, "; ".join((f"{promised.what}{tally.summary}", *promised.notes)))
 
 
 class _Bags:

@@ -106,7 +106,7 @@ def promised(path: str, data: bytes, listing: Listing) -> Promised | None:
     return Promised(what, _of_payload(data, top, algorithm, listing, counted, whole=whole), counted, notes)
 
 
-def _named_elsewhere(top: str, algorithm: str, listing: Listing) -> Iterator[str]:
+def _named_by_other_manifests(top: str, algorithm: str, listing: Listing) -> Iterator[str]:
     """The files that the other manifests of a bag name, where it is of a version that lets them share them.
 
     Up to 0.97 each file is named in one of them at least; from 1.0 on each manifest names all (RFC 8493,
@@ -187,7 +187,7 @@ def _of_payload(
     folder = f"{top}{PAYLOAD}"
     below = listing.below(folder) if listing.complete else None
     if below is not None and below[0] > len(seen):
-        seen.update(map(hash, _named_elsewhere(top, algorithm, listing)))
+        seen.update(map(hash, _named_by_other_manifests(top, algorithm, listing)))
     counted.append((folder, len(seen), None))
 
 

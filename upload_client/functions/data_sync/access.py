@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from upload_client.errors import UsageError
 from upload_client.s3.bucket import Bucket
-from upload_client.s3.plain import PlainBucket, find_way, leads_to
+from upload_client.s3.direct_bucket import DirectBucket, find_static_access, leads_to
 
 if TYPE_CHECKING:
     import boto3
@@ -33,9 +33,11 @@ def open_bucket(access: S3Access | None, name: str, prefix: str = "") -> Bucket:
         UsageError: as `client`.
     """
     if access is None or (access.profile is None and access.role_arn is None):
-        way = find_way() if access is None else find_way(access.endpoint_url, access.region)
+        way = (
+            find_static_access() if access is None else find_static_access(access.endpoint_url, access.region)
+        )
         if way is not None and leads_to(way, name):
-            return PlainBucket(name, way, partial(client, access), prefix=prefix)
+            return DirectBucket(name, way, partial(client, access), prefix=prefix)
     return Bucket(name, prefix=prefix, client=client(access))
 
 
@@ -57,8 +59,8 @@ def client(access: S3Access | None) -> S3Client:
     return _client(frozenset(env.items()), who(access))
 
 
-class _Where(NamedTuple):
-    """As much of the settings as says where S3 is."""
+class _S3Endpoint(NamedTuple):
+    """Where S3 is, in the form that `upload_client.s3.clients` takes."""
 
     endpoint_url: str | None
     endpoints: dict[str, str]
@@ -80,7 +82,7 @@ def _client(_: frozenset[tuple[str, str]], access: S3Access | None) -> S3Client:
         bound_credential_process(session)
         if access.role_arn is not None:
             session = _in_role(session, access.role_arn, access.external_id)
-        where = None if access.endpoint_url is None else _Where(access.endpoint_url, {})
+        where = None if access.endpoint_url is None else _S3Endpoint(access.endpoint_url, {})
         return s3_client(session, where, pool=_POOL, read_timeout=_SILENCE)
     except botocore.exceptions.ProfileNotFound as error:
         raise UsageError(

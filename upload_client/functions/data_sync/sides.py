@@ -21,7 +21,7 @@ from upload_client.functions.data_sync.local import local_path
 from upload_client.functions.data_sync.paths import LocalPlace, Place, S3Place, head_s3, list_s3, walk_local
 from upload_client.functions.data_sync.run import FEW, Plan, SyncRun, name_of
 from upload_client.s3.bucket import Bucket, repeat_while_lost
-from upload_client.transfer.bulk_requests import look_at
+from upload_client.transfer.bulk_requests import head_each
 
 FACTS: Final = struct.Struct("<qd")
 
@@ -193,7 +193,7 @@ def facts_of(place: Place, paths: Iterable[str]) -> dict[str, Facts]:
     found: dict[str, Facts] = {}
     if isinstance(place, S3Place):
         bucket = place.open()
-        for path, info in look_at(paths, bucket):
+        for path, info in head_each(paths, bucket):
             if info is not None and not info.last_modified:  # said in a form that botocore may know
                 facts = head_s3(place._replace(key=place.key + path))
             else:

@@ -25,7 +25,7 @@ from upload_client.functions.data_sync.run import Plan, SyncRun, name_of
 from upload_client.s3.bucket import Bucket, StoreError, repeat_while_lost, store_errors
 from upload_client.s3.unfinished import unfinished_uploads
 from upload_client.transfer import DataRoot, TransferTask, send_files
-from upload_client.transfer.bulk_requests import look_at
+from upload_client.transfer.bulk_requests import head_each
 from upload_client.transfer.download import fetch_files
 from upload_client.transfer.engine import DEFAULT_THRESHOLD
 from upload_client.transfer.fetch_task import FetchTask
@@ -245,7 +245,7 @@ def _unlike(
         and not (md5_of(item.source.etag) and confirmed[item.path].etag == item.source.etag)
     }
     unlike: list[tuple[str, str]] = []
-    for path, info in look_at(asked, source):
+    for path, info in head_each(asked, source):
         item, copy = asked[path], confirmed[path]
         if info is None or info.etag != item.source.etag:
             unlike.append((item.path, "it was replaced while it was copied"))

@@ -66,7 +66,7 @@ from upload_client.s3.trouble import trouble_of
 from upload_client.support import failpoints
 from upload_client.support.clock import SYSTEM, Clock
 from upload_client.transfer import DataRoot, TransferTask, send_files
-from upload_client.transfer.bulk_requests import look_at
+from upload_client.transfer.bulk_requests import head_each
 
 __all__ = [
     "HandOverRefused",
@@ -323,7 +323,7 @@ class _Work:
         """Make sure that each object of the archive has the receipt's CRC32 and size."""
         wanted = {each.path: each for each in files}
         wrong: list[tuple[str, str]] = []
-        for path, info in look_at(wanted, self._archive):
+        for path, info in head_each(wanted, self._archive):
             each = wanted[path]
             if info is None:
                 wrong.append((path, "is not in the archive"))
@@ -487,7 +487,7 @@ def check_archive(
     known = {
         each.path: (each.size, each.crc32) for each in files if there.get(each.path, (-1, ""))[0] == each.size
     }
-    for path, info in look_at(known, archive):
+    for path, info in head_each(known, archive):
         if info is None:
             del found[path]  # it was removed meanwhile
         elif (info.size, info.crc32 or _crc32_of(archive, path, info.etag)) == known[path]:

@@ -2,7 +2,7 @@
 
 A worker needs this program with the extras that open files, the same credentials, and the key that signs, if
 it is a file. Where this process ends, what runs there goes on to its end; the next process finds the note of
-it (`upload_client.receiver.serving.begun`), waits for its lock, and tells of it.
+it (`upload_client.receiver.serving.pending_runs`), waits for its lock, and tells of it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _ASKED_EVERY = 2.0
 
 
 @dataclass(frozen=True)
-class Order:
+class ValidatorJob:
     """One validator that a worker is to be.
 
     Attributes:
@@ -60,17 +60,17 @@ class Served:
     outcome_message: dict[str, object] | None
 
 
-def serve_there(order: Order) -> Served:
+def serve_there(job: ValidatorJob) -> Served:
     """Be the validator; on a worker."""
     messages: list[dict[str, object]] = []
     outcome = serve(
-        order.settings,
-        order.layout,
+        job.settings,
+        job.layout,
         validator_id=new_agent_id(),
-        client_epoch=order.client_epoch,
-        shard=order.shard,
-        shards=order.settings.shards,
-        seconds_left=_seconds_left(order.stop),
+        client_epoch=job.client_epoch,
+        shard=job.shard,
+        shards=job.settings.shards,
+        seconds_left=_seconds_left(job.stop),
         notify=messages.append,
     )
     return Served(outcome, messages[0] if messages else None)
@@ -133,8 +133,8 @@ class Cluster:
             if self._client.status == "closed" and not self._is_stopping:
                 self._client = self._connect()
             client = self._client
-        order = Order(settings, layout, epoch, shard, self._name)
-        future: Future[Served] = client.submit(serve_there, order, pure=False, retries=0)
+        job = ValidatorJob(settings, layout, epoch, shard, self._name)
+        future: Future[Served] = client.submit(serve_there, job, pure=False, retries=0)
         return future
 
     def stop(self) -> None:

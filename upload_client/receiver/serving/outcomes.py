@@ -1,4 +1,4 @@
-"""Outcomes that are told to a webhook, by mail and to a program, until these have taken them."""
+"""Sends outcomes to a webhook, by mail and to a program, again until each has accepted them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _OTHERS = 5.0
 
 
 class Outcomes:
-    """Keeps outcomes in a folder until they are taken, those of an earlier process, too.
+    """Keeps outcomes in a folder until they are accepted, those of an earlier process, too.
 
     Of several processes with one folder, one tells on each way: it holds a lock of the system on a file
     beside the folder, which ends with it, whatever ends it. Each way has a thread of its own: one that hangs
@@ -77,7 +77,7 @@ class Outcomes:
             self._command = serving.command
             ways["command"] = self._run
         folder.mkdir(parents=True, exist_ok=True)
-        self._ways = [_Way(name, send, folder, count) for name, send in ways.items()]
+        self._ways = [_Channel(name, send, folder, count) for name, send in ways.items()]
 
     def start(self) -> None:
         """Begin to tell."""
@@ -163,8 +163,8 @@ class Outcomes:
         return "" if done.returncode == 0 else f"the program ended with {done.returncode}: {reason}"
 
 
-class _Way:
-    """One way of telling: its messages, oldest first, and the thread that tells them."""
+class _Channel:
+    """One channel (webhook, mail or command): its messages, oldest first, and the thread that sends them."""
 
     def __init__(
         self, name: str, send: Callable[[bytes], str], folder: Path, count: Callable[[str, str], None]

@@ -20,8 +20,8 @@ from upload_client.core.files import TRANSFER_TYPES, TransferType
 from upload_client.core.layout import InvalidName, Layout, check_name
 from upload_client.core.lease import LockBody
 from upload_client.core.serving import (
-    list_again_after,
-    look_again_after,
+    list_poll_interval,
+    lock_poll_interval,
     receipt_again,
     receipt_again_after,
 )
@@ -29,11 +29,11 @@ from upload_client.core.text import for_log
 from upload_client.errors import Locked
 from upload_client.receipts.signing import open_key
 from upload_client.receiver.process import Process
-from upload_client.receiver.serving.begun import Begun
 from upload_client.receiver.serving.cluster import Cluster
 from upload_client.receiver.serving.configuration import Configuration
 from upload_client.receiver.serving.metrics import Metrics
 from upload_client.receiver.serving.outcomes import Outcomes
+from upload_client.receiver.serving.pending_runs import PendingRuns
 from upload_client.s3 import clients
 from upload_client.s3.bucket import Bucket, StoreError
 from upload_client.validator.expected import limits
@@ -173,7 +173,7 @@ class Server:
         self._cluster = None if self._serving.dask is None else Cluster(self._serving.dask)
         if self._cluster is not None and not self._cluster.n_workers:
             _log.warning("the Dask cluster at %s has no worker yet", self._serving.dask)
-        self._begun = Begun(folder.parent / "begun")
+        self._begun = PendingRuns(folder.parent / "begun")
         self._unreported = self._begun.found()
         self._receipts: dict[tuple[str, str, str], _Lacking] = {}
         self._watched: dict[tuple[str, str], _Watched] = {}
@@ -249,7 +249,7 @@ class Server:
                 except Exception as error:  # noqa: BLE001 - one delivery's trouble is no other's
                     _log.error("%s/%s: it could not be looked at\n%s", *name, _traceback(error))
                     watched.state = replace(watched.state, problem=for_log(str(error), 300))
-                watched.look_at = now + look_again_after(now - watched.new_at, self._serving.look_seconds)
+                watched.look_at = now + lock_poll_interval(now - watched.new_at, self._serving.look_seconds)
                 dataset = self._datasets.setdefault(name[0], _DataSet())
                 dataset.new_at = max(dataset.new_at, watched.new_at)
         self.metrics.deliveries.set(len(self._watched))
@@ -262,7 +262,7 @@ class Server:
         """
         for name in self._folders(""):
             dataset = self._datasets.setdefault(name, _DataSet())
-            pause = list_again_after(now - dataset.new_at, self._serving.look_seconds, len(self._datasets))
+            pause = list_poll_interval(now - dataset.new_at, self._serving.look_seconds, len(self._datasets))
             if now < dataset.listed_at + pause:
                 continue
             for delivery_id in self._folders(f"{name}/"):

@@ -17,10 +17,10 @@ from importlib.metadata import version
 from importlib.resources import files as resources
 from typing import Any
 
-from upload_client.core.delivery_status import DeliveryStatus, Phase
+from upload_client.core.delivery_status import DeliveryPhase, DeliveryStatus
 from upload_client.core.files import TYPE_NAMES
 from upload_client.core.history import DeliveryHistory, Life
-from upload_client.core.observed import SEEN_STATES, FileState, SeenState
+from upload_client.core.observed import OBSERVED_STATES, FileState, ObservedState
 from upload_client.core.own_files import PAGE_MARK
 from upload_client.core.records import Init
 from upload_client.core.states import State
@@ -57,7 +57,7 @@ _MEANINGS = {
     "done": "in the bucket, checksum confirmed, no verdict",
     "ready": "to be sent, or on its way",
 }
-_SEVERITY: tuple[SeenState, ...] = ("failed", "invalid", "done", "ready", "valid")
+_SEVERITY: tuple[ObservedState, ...] = ("failed", "invalid", "done", "ready", "valid")
 _MARKS = {
     "good": '<path d="M6 12.5l4 4 8-9"/>',
     "fair": '<path d="M12 6v8M12 17.5v.5"/>',
@@ -69,7 +69,7 @@ class _Chosen:
     """The files that are shown one by one: those for the table, the largest, and the slowest."""
 
     def __init__(self) -> None:
-        self._by_state: dict[SeenState, list[FileState]] = {state: [] for state in SEEN_STATES}
+        self._by_state: dict[ObservedState, list[FileState]] = {state: [] for state in OBSERVED_STATES}
         self._largest: list[tuple[int, int, FileState]] = []
         self._slowest: list[tuple[int, int, FileState]] = []
         self.n_files = 0
@@ -168,9 +168,9 @@ def _head(status: DeliveryStatus, name: str) -> Iterator[str]:
 
 
 def _grade(status: DeliveryStatus) -> str:
-    if status.phase is Phase.COMPLETE:
+    if status.phase is DeliveryPhase.COMPLETE:
         return "good"
-    if status.phase.live or status.phase in {Phase.ENDED, Phase.NOT_BEGUN}:
+    if status.phase.live or status.phase in {DeliveryPhase.ENDED, DeliveryPhase.NOT_BEGUN}:
         return "fair"
     return "bad"
 
@@ -210,7 +210,7 @@ def _figures(status: DeliveryStatus, time: Timeline) -> Iterator[str]:
     yield "</ul></section>\n"
 
 
-def _states(parts: dict[Any, int]) -> list[tuple[SeenState, int]]:
+def _states(parts: dict[Any, int]) -> list[tuple[ObservedState, int]]:
     return list(parts.items())
 
 
@@ -356,7 +356,7 @@ def _table(chosen: _Chosen) -> Iterator[str]:
         )
     present = [state for state in _SEVERITY if any(row.state == state for row in rows)]
     chips = "".join(
-        f'<button type="button" aria-pressed="false" data-state="{SEEN_STATES.index(state)}">'
+        f'<button type="button" aria-pressed="false" data-state="{OBSERVED_STATES.index(state)}">'
         f"{STATE_LABELS[state]}</button>"
         for state in present
     )
@@ -418,7 +418,7 @@ def _ending(life: Life) -> str:
 def _data(rows: Sequence[FileState]) -> str:
     """The rows as JSON that may stand in a script element: nothing in it can end that, or begin a comment."""
     messages: dict[str, int] = {}
-    states = {state: n for n, state in enumerate(SEEN_STATES)}
+    states = {state: n for n, state in enumerate(OBSERVED_STATES)}
     lines = []
     for file in rows:
         at = -1
@@ -426,8 +426,8 @@ def _data(rows: Sequence[FileState]) -> str:
             at = messages.setdefault(for_terminal(for_log(file.message, MAX_MESSAGE)), len(messages))
         lines.append([for_terminal(file.path), states[file.state], file.size, file.sent, _judged(file), at])
     data = {
-        "states": SEEN_STATES,
-        "words": [STATE_LABELS[state] for state in SEEN_STATES],
+        "states": OBSERVED_STATES,
+        "words": [STATE_LABELS[state] for state in OBSERVED_STATES],
         "messages": list(messages),
         "rows": lines,
     }

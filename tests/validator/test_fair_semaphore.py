@@ -9,28 +9,28 @@ import pytest
 from waiting import until
 
 from upload_client.validator import readers
-from upload_client.validator.places import TURN_SECONDS, Places
+from upload_client.validator.fair_semaphore import TURN_SECONDS, FairSemaphore
 from upload_client.validator.readers import ReaderWorkers
 
 
 def turns(seconds: float, parties: list[str]) -> list[str]:
     """The order in which they get the one place that there is, each for so long, all waiting at once."""
     now, had = [0.0], []
-    places = Places(1, lambda: now[0])
+    slots = FairSemaphore(1, lambda: now[0])
 
     def work(party: str) -> None:
-        with places.place(party):
+        with slots.acquire(party):
             had.append(party)
             now[0] += seconds
 
     threads = [threading.Thread(target=work, args=(party,)) for party in parties]
-    with places.place("before"):
+    with slots.acquire("before"):
         for n, thread in enumerate(threads, 1):
             thread.start()
-            until(lambda n=n: sum(map(len, places._waiting.values())) == n)
+            until(lambda n=n: sum(map(len, slots._waiting.values())) == n)
     for thread in threads:
         thread.join()
-    with places.place("after"):
+    with slots.acquire("after"):
         had.append("after")
     return had
 
@@ -49,22 +49,24 @@ def test_a_party_keeps_its_place_for_a_turn():
 
 
 def test_what_waits_and_is_interrupted_leaves_its_place_to_others(monkeypatch):
-    places = Places(1)
+    slots = FairSemaphore(1)
 
     class Interrupted(threading.Event):
         def wait(self, _timeout=None):
             raise KeyboardInterrupt
 
-    with places.place("first"):
+    with slots.acquire("first"):
         # Only what is waited for here: threads of others wait for events of their own.
-        monkeypatch.setattr("upload_client.validator.places.threading", SimpleNamespace(Event=Interrupted))
-        with pytest.raises(KeyboardInterrupt), places.place("second"):
+        monkeypatch.setattr(
+            "upload_client.validator.fair_semaphore.threading", SimpleNamespace(Event=Interrupted)
+        )
+        with pytest.raises(KeyboardInterrupt), slots.acquire("second"):
             pass
         monkeypatch.undo()
-    with places.place("third"):
+    with slots.acquire("third"):
         pass
-    places.forget("third")
-    assert not places._waiting
+    slots.forget("third")
+    assert not slots._waiting
 
 
 class Process:

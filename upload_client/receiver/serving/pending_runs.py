@@ -1,7 +1,8 @@
-"""Notes of the runs of deliveries that are judged here, and not told of yet.
+"""`PendingRuns`: runs that are being judged here, and whose outcome has not been reported yet.
 
-A validator's log says that all is judged before the receipt is signed and the outcome told. Where the process
-dies between the two, nothing in the store says so: the next one finds the note that lies here, and does both.
+A validator's log says that all is judged before the receipt is signed and the outcome reported. Where the
+process dies in between, nothing in the store shows it: the next process finds the note in this folder, and
+does both.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _MAX_NOTE = 4096
 _Run = tuple[str, str, str]
 
 
-class Begun:
+class PendingRuns:
     """Notes in a folder, one for each delivery and transfer type.
 
     Args:

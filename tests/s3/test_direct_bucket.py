@@ -16,10 +16,10 @@ from faults.proxy import Proxy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from upload_client.s3 import listing, plain, sigv4
+from upload_client.s3 import direct_bucket, listing, sigv4
 from upload_client.s3.bucket import Bucket, NotFound, ObjectTooLarge
 from upload_client.s3.clients import s3_client
-from upload_client.s3.plain import PlainBucket, find_way, leads_to
+from upload_client.s3.direct_bucket import DirectBucket, find_static_access, leads_to
 from upload_client.s3.route import Route
 from upload_client.s3.wire import (
     CopyObject,
@@ -143,11 +143,14 @@ def test_in_each_environment_requests_are_botocores_or_left_to_it(
     set_up, env: dict[str, str | None], config: str, credentials: str, name: str
 ) -> None:
     set_up(env, config, credentials)
-    way = find_way()
+    way = find_static_access()
     if way is None or way.place_of(name) is None:
         return
     client, now = s3_client(), next(DAYS)
-    plain = PlainBucket(name, way, unasked, prefix="pre fix/"), PlainBucket("from", way, unasked, prefix="x/")
+    plain = (
+        DirectBucket(name, way, unasked, prefix="pre fix/"),
+        DirectBucket("from", way, unasked, prefix="x/"),
+    )
     bucket = Bucket(name, prefix="pre fix/", client=client), Bucket("from", prefix="x/", client=client)
     assert heads(*plain, now) == heads(*bucket, now)
     ours, theirs = Route(plain[0]), Route(bucket[0])
@@ -165,7 +168,7 @@ def test_in_each_environment_requests_are_botocores_or_left_to_it(
 )
 def test_what_most_people_have_is_plain(set_up, env: dict[str, str], credentials: str) -> None:
     set_up(env, CONFIGS[1], credentials)
-    way = find_way()
+    way = find_static_access()
     assert way is not None
     assert way.place_of("my-bucket") is not None
 
@@ -173,27 +176,27 @@ def test_what_most_people_have_is_plain(set_up, env: dict[str, str], credentials
 @pytest.mark.parametrize("name", ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"])
 def test_a_file_that_cannot_be_read_is_left_to_botocore(set_up, tmp_path: Path, name: str) -> None:
     set_up({"AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "s", "AWS_DEFAULT_REGION": "us-east-1"})
-    assert find_way() is not None
+    assert find_static_access() is not None
     (tmp_path / name).write_bytes(b"\xff")
-    assert find_way() is None
+    assert find_static_access() is None
     (tmp_path / name).unlink()
-    assert find_way() is not None
+    assert find_static_access() is not None
     (tmp_path / name).mkdir()
-    assert find_way() is None
+    assert find_static_access() is None
 
 
 # ------------------------------------------------------------------------------------------------- in a store
 
 
 @pytest.fixture
-def plainly(store, monkeypatch: pytest.MonkeyPatch) -> Callable[..., PlainBucket]:
+def plainly(store, monkeypatch: pytest.MonkeyPatch) -> Callable[..., DirectBucket]:
     """The same bucket without botocore: ``plainly(bucket)``."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", store.endpoint_url)
 
-    def make(bucket: Bucket, make_client=unasked, endpoint: str | None = None) -> PlainBucket:
-        way = find_way(endpoint)
+    def make(bucket: Bucket, make_client=unasked, endpoint: str | None = None) -> DirectBucket:
+        way = find_static_access(endpoint)
         assert way is not None
-        return PlainBucket(bucket.name, way, make_client, prefix=bucket.prefix)
+        return DirectBucket(bucket.name, way, make_client, prefix=bucket.prefix)
 
     return make
 
@@ -220,13 +223,13 @@ def test_pages_follow_one_another(
     for number in range(7):
         bucket.put(f"{name}{number}", b"")
     asked: list[ListObjectsV2] = []
-    carry = plain.carry
+    carry = direct_bucket.carry
 
     def counted(connection, request):
         asked.append(request._replace(following=(*request.following, ("max-keys", "3"))))
         return carry(connection, asked[-1])
 
-    monkeypatch.setattr(plain, "carry", counted)
+    monkeypatch.setattr(direct_bucket, "carry", counted)
     assert [info.key for info in plainly(bucket).list()] == [f"{name}{number}" for number in range(7)]
     assert len(asked) == 3
 
@@ -262,7 +265,7 @@ def test_a_listing_whose_answer_is_lost_is_asked_for_again_by_botocore(
 def test_a_bucket_that_is_elsewhere_is_found_by_botocore_once_and_for_all(
     bucket: Bucket, plainly, store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plain, "_NOT_PLAIN", set())
+    monkeypatch.setattr(direct_bucket, "_NOT_PLAIN", set())
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "sync")
     monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-5759e988-bd862e3fe1be46a994272793")
     bucket.put("a", b"1")
@@ -276,8 +279,8 @@ def test_a_bucket_that_is_elsewhere_is_found_by_botocore_once_and_for_all(
         assert there.way is None
         # The next invocation of a Lambda function has another number, and knows it all the same.
         monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-5759e988-aaaaaaaaaaaaaaaaaaaaaaaa")
-        assert not leads_to(find_way(proxy.url), bucket.name)
-        assert leads_to(find_way(proxy.url), "another")
+        assert not leads_to(find_static_access(proxy.url), bucket.name)
+        assert leads_to(find_static_access(proxy.url), "another")
         assert "boto3" in Route(there)._headers[0]["user-agent"].lower()
         before = proxy.count("GET")
         assert [info.key for info in there.list()] == ["a"]
@@ -287,7 +290,7 @@ def test_a_bucket_that_is_elsewhere_is_found_by_botocore_once_and_for_all(
 def test_the_pages_behind_an_unusual_answer_are_botocores(
     bucket: Bucket, plainly, store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plain, "_NOT_PLAIN", set())
+    monkeypatch.setattr(direct_bucket, "_NOT_PLAIN", set())
     for number in range(5):
         bucket.put(f"{number}", b"1")
     with Proxy(store.endpoint_url) as proxy:
@@ -320,7 +323,7 @@ def test_an_object_that_is_replaced_while_it_is_read_is_read_once_more(
     bucket: Bucket, plainly, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bucket.put("a", b"before")
-    carry = plain.carry
+    carry = direct_bucket.carry
 
     def replaced(connection, request):
         answer = carry(connection, request)
@@ -328,7 +331,7 @@ def test_an_object_that_is_replaced_while_it_is_read_is_read_once_more(
             bucket.put("a", b"afterwards")
         return answer
 
-    monkeypatch.setattr(plain, "carry", replaced)
+    monkeypatch.setattr(direct_bucket, "carry", replaced)
     assert plainly(bucket, lambda: bucket.client).read("a") == b"afterwards"
 
 

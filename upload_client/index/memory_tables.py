@@ -1,4 +1,4 @@
-"""Tables in memory, of whatever library, read as an index."""
+"""Tables in memory (pandas, polars, pyarrow, mappings), read as an index."""
 
 from __future__ import annotations
 

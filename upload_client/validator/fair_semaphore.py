@@ -1,8 +1,8 @@
-"""Places at which work is done, shared by several parties: none waits without end for what another has to do.
+"""`FairSemaphore`: slots for work that several deliveries share, so that none waits without end for another.
 
-Whoever has had the places for the shortest time gets the next one that is free. As a change of party costs
-something (`upload_client.validator.readers`), a party that still waits keeps a place for a turn of some
-seconds. One that comes later begins where the one is that has had least: what was used before is not made up.
+A free slot goes to the party that has used slots for the shortest time (fair share). As a change of party is
+expensive (`upload_client.validator.readers`), a party that still waits keeps its slot for some seconds. A
+party that joins later starts with the usage of the party that has used least: it does not catch up.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ TURN_SECONDS = 5.0
 
 
 class _Waiting:
-    """Somebody who waits; `since` is when the turn began of the place that they were given."""
+    """A waiting thread; `since` is when its party got the slot that the thread is given."""
 
     def __init__(self) -> None:
         self.given = threading.Event()
         self.since = 0.0
 
 
-class Places:
-    """So many places. Safe to use from many threads.
+class FairSemaphore:
+    """A semaphore whose slots are shared fairly between parties. Safe to use from many threads.
 
     Args:
         n: how many.
@@ -40,8 +40,8 @@ class Places:
         self._waiting: dict[object, deque[_Waiting]] = {}
 
     @contextlib.contextmanager
-    def place(self, party: object) -> Iterator[None]:
-        """Wait for a place, and have it."""
+    def acquire(self, party: object) -> Iterator[None]:
+        """Wait for a slot, and hold it while the block runs."""
         since = self._enter(party)
         began = self._now()
         try:
@@ -50,7 +50,7 @@ class Places:
             self._leave(party, since, began)
 
     def forget(self, party: object) -> None:
-        """Forget a party that has no place and does not come back."""
+        """Forget a party that holds no slot and does not come back."""
         with self._lock:
             self._used.pop(party, None)
 

@@ -1,4 +1,4 @@
-"""Buckets that are reached without botocore where the way to them is plain (`upload_client.core.plain_way`).
+"""`DirectBucket`: a bucket reached without botocore, by static access (`upload_client.core.static_access`).
 
 Content and listings go over connections of our own from the first request on. Boto3 is loaded, and asked,
 when something else is wanted, or when S3 answers in a way that it knows more about. To load it and have it
@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from upload_client.core.plain_way import PlainWay, plain_way
+from upload_client.core.static_access import StaticAccess, static_access
 from upload_client.s3 import listing
 from upload_client.s3.bucket import Bucket, ObjectInfo
 from upload_client.s3.connection import Connection, Names
@@ -31,12 +31,12 @@ _ASKED: Final = {
     "MaxKeys": "max-keys",
 }
 _ALWAYS: Final = frozenset({"Bucket", "Prefix"})
-_NOT_PLAIN: Final[set[tuple[PlainWay, str]]] = set()
+_NOT_PLAIN: Final[set[tuple[StaticAccess, str]]] = set()
 """Buckets that have answered in an unusual way, as from another region: botocore finds out where they are."""
 
 
-def find_way(endpoint: str | None = None, region: str | None = None) -> PlainWay | None:
-    """The plain way to S3 that this process' environment says; None: botocore has to be asked.
+def find_static_access(endpoint: str | None = None, region: str | None = None) -> StaticAccess | None:
+    """Static access to S3 by this process' environment; None: botocore has to be asked.
 
     Args:
         endpoint: URL of the store; None: as the environment says.
@@ -49,15 +49,15 @@ def find_way(endpoint: str | None = None, region: str | None = None) -> PlainWay
     if None in files:
         return None
     config, credentials = (text or "" for text in files)
-    return plain_way(os.environ, config, credentials, endpoint=endpoint, region=region)
+    return static_access(os.environ, config, credentials, endpoint=endpoint, region=region)
 
 
-def leads_to(way: PlainWay | None, name: str) -> bool:
+def leads_to(way: StaticAccess | None, name: str) -> bool:
     """Whether a bucket is reached by a way, as far as is known."""
     return way is not None and way.place_of(name) is not None and _known_as(way, name) not in _NOT_PLAIN
 
 
-def _known_as(way: PlainWay, name: str) -> tuple[PlainWay, str]:
+def _known_as(way: StaticAccess, name: str) -> tuple[StaticAccess, str]:
     """A bucket in `_NOT_PLAIN`: whichever invocation of a Lambda function has asked for it."""
     return way._replace(trace_id=None), name
 
@@ -75,8 +75,8 @@ def _content(variable: str, usual: str) -> str | None:
     return text if len(text) <= _MOST else None
 
 
-class PlainBucket(Bucket):
-    """A bucket to which a plain way leads.
+class DirectBucket(Bucket):
+    """A bucket that is reached by static access.
 
     Args:
         name: the bucket's name.
@@ -86,7 +86,7 @@ class PlainBucket(Bucket):
     """
 
     def __init__(
-        self, name: str, way: PlainWay, make_client: Callable[[], S3Client], *, prefix: str = ""
+        self, name: str, way: StaticAccess, make_client: Callable[[], S3Client], *, prefix: str = ""
     ) -> None:
         self.name = name
         self.prefix = prefix
@@ -95,7 +95,7 @@ class PlainBucket(Bucket):
         self._make_client = make_client
 
     @property
-    def way(self) -> PlainWay | None:
+    def way(self) -> StaticAccess | None:
         """How it is reached; None: botocore has to be asked."""
         return self._way if leads_to(self._way, self.name) else None
 

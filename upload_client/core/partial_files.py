@@ -1,4 +1,4 @@
-"""A file put where others look for it: its name until it is whole, and what is kept of a broken try."""
+"""A file under a temporary name until it is whole, and what of it an interrupted try may keep."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from upload_client.core.plain_way import PlainPlace, plain_way
+from upload_client.core.static_access import BucketHost, static_access
 
 KEYS = {"AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "secret/+"}
 HERE = {**KEYS, "AWS_DEFAULT_REGION": "eu-central-1"}
@@ -44,7 +44,7 @@ FILE = "[default]\naws_access_key_id = AKFILE\naws_secret_access_key = of-file\n
 def test_what_is_said_plainly_is_read(
     env: dict[str, str], config: str, credentials: str, said: tuple[str | None, ...]
 ) -> None:
-    way = plain_way(env, config, credentials)
+    way = static_access(env, config, credentials)
     assert way is not None
     assert (way.access_key, way.secret_key, way.token, way.region, way.endpoint) == said
 
@@ -114,18 +114,18 @@ def test_what_is_said_plainly_is_read(
     ],
 )
 def test_whatever_else_is_set_is_left_to_botocore(env: dict[str, str], config: str, credentials: str) -> None:
-    assert plain_way(env, config, credentials) is None
+    assert static_access(env, config, credentials) is None
 
 
 def test_a_bucket_has_a_host_of_its_own_at_aws_and_a_path_elsewhere() -> None:
-    aws, store = plain_way(HERE), plain_way(STORE)
-    east = plain_way(HERE | {"AWS_DEFAULT_REGION": "us-east-1"})
+    aws, store = static_access(HERE), static_access(STORE)
+    east = static_access(HERE | {"AWS_DEFAULT_REGION": "us-east-1"})
     assert aws
     assert store
     assert east
-    assert aws.place_of("b-1") == PlainPlace("https", "b-1.s3.eu-central-1.amazonaws.com", None, "")
-    assert east.place_of("b-1") == PlainPlace("https", "b-1.s3.amazonaws.com", None, "")
-    assert store.place_of("b.1") == PlainPlace("http", "127.0.0.1", 9000, "/b.1")
+    assert aws.place_of("b-1") == BucketHost("https", "b-1.s3.eu-central-1.amazonaws.com", None, "")
+    assert east.place_of("b-1") == BucketHost("https", "b-1.s3.amazonaws.com", None, "")
+    assert store.place_of("b.1") == BucketHost("http", "127.0.0.1", 9000, "/b.1")
 
 
 @pytest.mark.parametrize(
@@ -133,25 +133,25 @@ def test_a_bucket_has_a_host_of_its_own_at_aws_and_a_path_elsewhere() -> None:
     ["b.1", "Upper", "x", "b/1", "b--x-s3", "b-1-s3alias", "x.mrap", "arn:aws:s3:::b", "-b1", "a" * 64],
 )
 def test_a_name_that_takes_more_than_itself_has_no_place(bucket: str) -> None:
-    way = plain_way(HERE)
+    way = static_access(HERE)
     assert way
     assert way.place_of(bucket) is None
 
 
 def test_no_secret_is_shown() -> None:
-    way = plain_way(HERE | {"AWS_SESSION_TOKEN": "token"})
+    way = static_access(HERE | {"AWS_SESSION_TOKEN": "token"})
     assert "secret" not in repr(way)
     assert "token" not in repr(way)
 
 
 def test_what_a_request_says_of_itself_goes_first() -> None:
-    way = plain_way(STORE, endpoint="http://elsewhere:1", region="us-west-1")
+    way = static_access(STORE, endpoint="http://elsewhere:1", region="us-west-1")
     assert way
     assert (way.endpoint, way.region) == ("http://elsewhere:1", "us-west-1")
 
 
 @pytest.mark.parametrize("bucket", ["Upper", "b_1", "b/1", "x", "b--1"])
 def test_elsewhere_a_name_that_is_none_of_a_bucket_has_no_place_either(bucket: str) -> None:
-    way = plain_way(STORE)
+    way = static_access(STORE)
     assert way
     assert way.place_of(bucket) is None

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from upload_client.core.foreign import HIDDEN, hide, is_page, sanitized, secrets_of_url, xml_text
+from upload_client.core.redaction import HIDDEN, hide, is_page, sanitized, secrets_of_url, xml_text
 
 PASSWORDS = ["secret-word", "sec#ret/wo?rd", "se@cret:word", "#secret", "pass/word@9", "50%23off"]
 

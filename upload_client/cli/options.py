@@ -1,4 +1,4 @@
-"""The common part of the commands about one delivery: its options, and the way to its buckets."""
+"""Options that the commands about a delivery share, and the login to its buckets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from upload_client.core.manifests import FORMATS
 from upload_client.core.text import for_terminal
 
 if TYPE_CHECKING:
-    from upload_client.control.places import Places
+    from upload_client.control.delivery_buckets import DeliveryBuckets
     from upload_client.core.trust import Ask
     from upload_client.index import Choice
     from upload_client.settings import Settings
@@ -55,9 +55,9 @@ def output_option(help_text: str) -> Callable[..., Any]:
 
 engine_option = click.option(
     "--engine",
-    type=click.Choice(["auto", "lean", "boto3"]),
+    type=click.Choice(["auto", "direct", "boto3"]),
     help="What sends the files: connections of this program where that is possible (auto), these alone"
-    " (lean), or boto3.  [default: auto]",
+    " (direct), or boto3.  [default: auto]",
 )
 digest_option = click.option(
     "--digest",
@@ -286,7 +286,7 @@ def delivery_options(
 
 def log_in(
     dataset: str, delivery_id: str, *, sample: bool, profile: str | None, patience: str | None
-) -> tuple[Settings, Places]:
+) -> tuple[Settings, DeliveryBuckets]:
     """Log in, and find the delivery's buckets.
 
     Raises:
@@ -302,21 +302,21 @@ def log_in(
     # What follows is long in loading: what is typed wrongly has been told.
     from upload_client.aws.auth import open_session  # noqa: PLC0415 # imports boto3
     from upload_client.cli.prompt import find_prompt  # noqa: PLC0415 # imports boto3
-    from upload_client.control.places import complete_settings, open_places  # noqa: PLC0415 # imports boto3
+    from upload_client.control.delivery_buckets import complete_settings, open_buckets  # noqa: PLC0415 # imports boto3
 
     if hosts := foreign_hosts(settings):
         click.echo(f"Logging in at {for_terminal(', '.join(hosts))}, which is not AWS.", err=True)
     patiently = waiting(settings)
     session = open_session(settings, prompt=find_prompt(), patience=patiently)
     settings = complete_settings(session, settings, patiently)
-    places = open_places(
+    buckets = open_buckets(
         session,
         settings,
         dataset=dataset,
         delivery_id=delivery_id,
         transfer_type="sample" if sample else "staging",
     )
-    return settings, places
+    return settings, buckets
 
 
 def write_text(text: str, output: Path | None, *, force: bool) -> None:

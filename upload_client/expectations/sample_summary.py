@@ -1,4 +1,4 @@
-"""The content of a sample's files so far, by format, and the rules that follow from it.
+"""`SampleSummary`: what the files of a sample have in common, by format, and the rules that follow.
 
 Nothing here decides how a sample is shared out among types: that is `upload_client.expectations.infer`'s.
 """
@@ -34,8 +34,8 @@ def _size_of(file: BinaryIO) -> int:
     return size
 
 
-class Seen:
-    """The content of files of one format so far."""
+class SampleSummary:
+    """The common properties of the files of one format so far."""
 
     def __init__(self, kind: str, *, packed: bool) -> None:
         self.kind = kind
@@ -50,7 +50,7 @@ class Seen:
     def _read(self, file: BinaryIO) -> None:
         raise NotImplementedError
 
-    def is_like(self, _other: Seen) -> bool:
+    def is_like(self, _other: SampleSummary) -> bool:
         """Whether both should be one type."""
         return True
 
@@ -176,15 +176,15 @@ def _short(value: Any) -> str:  # noqa: ANN401 — a number or a moment
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-class _TableSeen(Seen):
+class _TableSummary(SampleSummary):
     def __init__(self, kind: str, *, packed: bool) -> None:
         super().__init__(kind, packed=packed)
         self.columns: dict[str, _Values] = {}
         self.rows: list[int] = []
         self.delimiters: set[str] = set()
 
-    def is_like(self, other: Seen) -> bool:
-        assert isinstance(other, _TableSeen)
+    def is_like(self, other: SampleSummary) -> bool:
+        assert isinstance(other, _TableSummary)
         if self.delimiters != other.delimiters:
             return False
         fewer = min(len(self.columns), len(other.columns))
@@ -234,7 +234,7 @@ def _column_lines(columns: Mapping[str, _Values], n_files: int) -> list[str]:
     return lines
 
 
-class _CsvSeen(_TableSeen):
+class _CsvSummary(_TableSummary):
     def __init__(self, kind: str, *, packed: bool) -> None:
         super().__init__(kind, packed=packed)
         self._texts: dict[str, Any] = {}
@@ -282,7 +282,7 @@ class _CsvSeen(_TableSeen):
         return super()._rules()
 
 
-class _ParquetSeen(_TableSeen):
+class _ParquetSummary(_TableSummary):
     def _read(self, file: BinaryIO) -> None:
         from upload_client.expectations.formats import parquet  # noqa: PLC0415 — an extra
 
@@ -345,7 +345,7 @@ class _Unit:
         self.rows: list[int] = []
 
 
-class _FitsSeen(Seen):
+class _FitsSummary(SampleSummary):
     def __init__(self, kind: str, *, packed: bool) -> None:
         super().__init__(kind, packed=packed)
         self._units: dict[str | int, _Unit] = {}
@@ -438,7 +438,7 @@ _SCALARS = frozenset({"mapping", "list", "string", "integer", "number", "bool"})
 """Kinds of places in a tree that a rule can name; of others there are those of ASDF's extensions."""
 
 
-class _AsdfSeen(Seen):
+class _AsdfSummary(SampleSummary):
     def __init__(self, kind: str, *, packed: bool) -> None:
         super().__init__(kind, packed=packed)
         self._nodes: dict[str, _Values] = {}
@@ -487,7 +487,7 @@ class _AsdfSeen(Seen):
         return lines
 
 
-class _JsonSeen(Seen):
+class _JsonSummary(SampleSummary):
     def __init__(self, kind: str, *, packed: bool) -> None:
         super().__init__(kind, packed=packed)
         self._shape = _JsonShape()
@@ -565,7 +565,7 @@ def _json_type(value: object) -> str:
     return next((name for cls, name in kinds if isinstance(value, cls)), "object")
 
 
-class _ImageSeen(Seen):
+class _ImageSummary(SampleSummary):
     def __init__(self, kind: str, *, packed: bool) -> None:
         super().__init__(kind, packed=packed)
         self._formats: set[str] = set()
@@ -593,7 +593,7 @@ class _ImageSeen(Seen):
         return lines
 
 
-class _NumpySeen(Seen):
+class _NumpySummary(SampleSummary):
     def __init__(self, kind: str, *, packed: bool) -> None:
         super().__init__(kind, packed=packed)
         self._arrays: dict[str, _Values] = {}
@@ -618,7 +618,7 @@ class _NumpySeen(Seen):
         return lines if self._arrays else []
 
 
-class ZarrSeen:
+class ZarrSummary:
     """The arrays of folders of Zarr so far, by their metadata."""
 
     def __init__(self) -> None:
@@ -673,15 +673,15 @@ class ZarrSeen:
         return lines
 
 
-SEEN: dict[str, Callable[..., Seen]] = {
-    "csv": _CsvSeen,
-    "tsv": _CsvSeen,
-    "parquet": _ParquetSeen,
-    "fits": _FitsSeen,
-    "asdf": _AsdfSeen,
-    "json": _JsonSeen,
-    "jsonl": _JsonSeen,
-    "image": _ImageSeen,
-    "npy": _NumpySeen,
-    "npz": _NumpySeen,
+SEEN: dict[str, Callable[..., SampleSummary]] = {
+    "csv": _CsvSummary,
+    "tsv": _CsvSummary,
+    "parquet": _ParquetSummary,
+    "fits": _FitsSummary,
+    "asdf": _AsdfSummary,
+    "json": _JsonSummary,
+    "jsonl": _JsonSummary,
+    "image": _ImageSummary,
+    "npy": _NumpySummary,
+    "npz": _NumpySummary,
 }

@@ -1,4 +1,4 @@
-"""A file that is there whole or not at all: written under another name, checked, then renamed.
+"""Writes a file whole or not at all: under a temporary name, checked, then renamed.
 
 What an interrupted try has written is kept as far as the next one brings the same content. For that a writer
 remembers a checksum of each mebibyte it gave away; another process does not, and begins anew.
@@ -13,15 +13,15 @@ from typing import Any, BinaryIO, Protocol
 
 from upload_client.activities.errors import NotDelivered
 from upload_client.activities.readers import read_exactly
-from upload_client.core.placing import BLOCK, check_filename, kept_blocks, temporary_name
+from upload_client.core.partial_files import BLOCK, check_filename, kept_blocks, temporary_name
 from upload_client.core.text import for_log
 from upload_client.errors import UsageError
 
 _log = logging.getLogger(__name__)
 
 
-class Place(Protocol):
-    """Somewhere files can be written. Paths have ``/`` between folders."""
+class Destination(Protocol):
+    """Where files are written: a folder, an FTP or an SSH server. Paths have ``/`` between folders."""
 
     @property
     def can_resume(self) -> bool:
@@ -65,13 +65,13 @@ def named(filename: object) -> str:
     return name
 
 
-class Placing:
-    """Puts files to a place, one at a time, and remembers what it gave away of one that was interrupted."""
+class AtomicFileWriter:
+    """Writes files to a destination, one at a time, and resumes one that was interrupted."""
 
     def __init__(self) -> None:
         self._given: dict[str, list[bytes]] = {}
 
-    def put(self, place: Place, reader: BinaryIO, filename: object) -> int:
+    def put(self, place: Destination, reader: BinaryIO, filename: object) -> int:
         """Write a file.
 
         Args:
@@ -122,7 +122,7 @@ class Placing:
         del self._given[name]
         return total
 
-    def _check(self, place: Place, temporary: str, name: str, total: int) -> None:
+    def _check(self, place: Destination, temporary: str, name: str, total: int) -> None:
         there = place.size(temporary)
         if there is None and not place.knows_sizes():
             _log.warning("the size of %s cannot be checked: the server does not report sizes", for_log(name))
@@ -148,9 +148,9 @@ class ServerFileWriter:
         place: the server, as a place; asked for anew for each file.
     """
 
-    def __init__(self, client: Connection, place: Callable[[], Place]) -> None:
+    def __init__(self, client: Connection, place: Callable[[], Destination]) -> None:
         self._client, self._place = client, place
-        self._placing = Placing()
+        self._placing = AtomicFileWriter()
 
     def check(self, metadata: Mapping[str, Any]) -> None:
         """Make sure that the metadata name a file.

@@ -17,8 +17,8 @@ import pytest
 from upload_client.delivery.source import Source
 from upload_client.errors import InvalidIndex, UsageError
 from upload_client.index import check_index, left_out_of
-from upload_client.index.given import as_frame
 from upload_client.index.manifests import read_manifest
+from upload_client.index.memory_tables import as_frame
 
 PATHS = ["a.csv", "b/c.csv"]
 COLUMNS = {"path": PATHS, "checksum": ["6Le+Qw==", None], "size": [1, 2]}

@@ -1,4 +1,4 @@
-"""The way to S3 where the environment and the files of the AWS tools say it plainly, without botocore.
+"""Static access to S3: keys, region and endpoint from the environment and the files of the AWS tools.
 
 Botocore knows dozens of settings. To load it, and have it work out what five of them say, takes longer than
 a short command has to do besides. Here those five are read: keys, region, endpoint, and what says that there
@@ -49,8 +49,8 @@ _KEYS: Final = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token
 _NOT_OF_S3: Final = ("output", "cli_")
 
 
-class PlainPlace(NamedTuple):
-    """The place of a bucket.
+class BucketHost(NamedTuple):
+    """The host and path at which a bucket is reached.
 
     Attributes:
         scheme: ``http`` or ``https``.
@@ -65,8 +65,8 @@ class PlainPlace(NamedTuple):
     path: str
 
 
-class PlainWay(NamedTuple):
-    """Keys, region and endpoint, all that there is.
+class StaticAccess(NamedTuple):
+    """Keys, region and endpoint: all that is needed to reach S3 without botocore.
 
     Attributes:
         access_key: of the credentials, as the two that follow.
@@ -86,37 +86,37 @@ class PlainWay(NamedTuple):
     trace_id: str | None = None
 
     def __repr__(self) -> str:
-        return f"PlainWay({self.access_key!r}, …, {self.region!r}, {self.endpoint!r})"
+        return f"StaticAccess({self.access_key!r}, …, {self.region!r}, {self.endpoint!r})"
 
     @property
     def secure(self) -> bool:
         """Whether it is by TLS."""
         return self.endpoint is None or self.endpoint.startswith("https:")
 
-    def place_of(self, bucket: str) -> PlainPlace | None:
-        """Where a bucket is; None: that takes more than its name, which may be none of a bucket."""
+    def place_of(self, bucket: str) -> BucketHost | None:
+        """The host of a bucket; None: its name does not suffice, or is not a valid bucket name."""
         if bucket.endswith(_SPECIAL):
             return None
         if self.endpoint is not None:
             found = _ENDPOINT.fullmatch(self.endpoint)
             if found is None or _NAMED_BY_PATH.fullmatch(bucket) is None:
                 return None
-            return PlainPlace(found[1], found[2], int(found[3]) if found[3] else None, f"/{bucket}")
+            return BucketHost(found[1], found[2], int(found[3]) if found[3] else None, f"/{bucket}")
         if _BUCKET.fullmatch(bucket) is None:
             return None
         region = "" if self.region == "us-east-1" else f".{self.region}"
-        return PlainPlace("https", f"{bucket}.s3{region}.{domain_of(self.region)}", None, "")
+        return BucketHost("https", f"{bucket}.s3{region}.{domain_of(self.region)}", None, "")
 
 
-def plain_way(
+def static_access(
     env: Mapping[str, str],
     config: str = "",
     credentials: str = "",
     *,
     endpoint: str | None = None,
     region: str | None = None,
-) -> PlainWay | None:
-    """Read the way to S3; None: something is said that only botocore understands, or not enough.
+) -> StaticAccess | None:
+    """Read static access to S3; None: something is set that only botocore understands, or not enough is set.
 
     Args:
         env: the environment.
@@ -153,7 +153,7 @@ def plain_way(
         found = tuple(kept.get(name, "") for name in _KEYS)
     if not all(map(_KEY.fullmatch, found[:2])) or not (not found[2] or _KEY.fullmatch(found[2])):
         return None
-    way = PlainWay(found[0], found[1], found[2] or None, region, endpoint, _trace_id(env))
+    way = StaticAccess(found[0], found[1], found[2] or None, region, endpoint, _trace_id(env))
     if way.secure and any(env.get(name) for name in _SECURE_ONLY):
         return None
     return way

@@ -1,4 +1,4 @@
-"""Things that may come by the million: the first few are told, the rest are counted."""
+"""`NoticeLimit`: of notices that may come by the million, the first few are shown and the rest counted."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from typing import Final
 
 MAX_NAMED: Final = 10
-"""As many of each kind are named."""
+"""Notices of each kind that are shown."""
 
 
-class Few:
-    """Counts what somebody else may bring about as often as they like."""
+class NoticeLimit:
+    """Limits notices of each kind that the other side can cause any number of times."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()

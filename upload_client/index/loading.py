@@ -1,4 +1,4 @@
-"""The index of a delivery, from whatever a person has: a list, a table, or nothing but the files."""
+"""Loads the index of a delivery: from a list, a table in memory, or the files themselves."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from upload_client.index.folder import Folder
 from upload_client.index.manifests import Progress, read_manifest
 from upload_client.index.scanning import scan_files, scan_listing
 from upload_client.index.selecting import select
-from upload_client.index.sources import INDEX, of_the_source
+from upload_client.index.sources import INDEX, naming_the_source
 from upload_client.index.tables import is_index, read_files
 from upload_client.s3.bucket import Bucket, store_errors
 from upload_client.support.atomic import naming
@@ -91,7 +91,7 @@ def _own(path: Path, choice: Choice, source: Path) -> Files:
 
 
 def _listed(source: Bucket) -> dict[str, int]:
-    with of_the_source():
+    with naming_the_source():
         return {found.key: found.size for found in source.list()}
 
 

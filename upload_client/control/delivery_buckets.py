@@ -1,4 +1,4 @@
-"""The places of a delivery, known after the login: its settings, its keys and its two buckets."""
+"""`DeliveryBuckets`: the control and landing bucket of a delivery, opened after the login."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ _COPY_TIMEOUT = 300.0  # seconds: a copy of 5 GiB within S3 is answered when it 
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
-    """A delivery's settings, its keys, and its buckets: `control` at its root, `landing` at its prefix."""
+class DeliveryBuckets:
+    """The buckets of a delivery, `control` at its root and `landing` at its prefix; its settings and keys."""
 
     settings: Settings
     layout: Layout
@@ -39,7 +39,7 @@ class Places:
 
 @contextlib.contextmanager
 def usage_errors() -> Iterator[None]:
-    """Tell a name that cannot be used as any other wrong input."""
+    """Raise an invalid name as a `UsageError`, as for any other wrong input."""
     try:
         yield
     except InvalidName as error:
@@ -49,7 +49,7 @@ def usage_errors() -> Iterator[None]:
 def complete_settings(
     session: boto3.Session, settings: Settings, patience: Patience = NO_PATIENCE
 ) -> Settings:
-    """The settings with what only the receiver's parameter can tell.
+    """The settings, completed from the receiver's SSM parameter.
 
     Raises:
         NotReachable: the parameter cannot be read at this moment.
@@ -64,7 +64,7 @@ def complete_settings(
     return settings
 
 
-def open_places(
+def open_buckets(
     session: boto3.Session,
     settings: Settings,
     *,
@@ -72,8 +72,8 @@ def open_places(
     delivery_id: str,
     transfer_type: TransferType,
     pool: int = 4,
-) -> Places:
-    """Find a delivery's buckets. Asks nobody anything.
+) -> DeliveryBuckets:
+    """Open a delivery's buckets. Makes no request.
 
     Args:
         session: whose credentials to use.
@@ -98,7 +98,7 @@ def open_places(
         layout.check_places(settings.control_bucket, settings.landing_bucket)
     control = s3_client(session, settings, read_timeout=_CONTROL_TIMEOUT)
     data = s3_client(session, settings, pool=pool, read_timeout=_COPY_TIMEOUT)
-    places = Places(
+    buckets = DeliveryBuckets(
         settings,
         layout,
         Bucket(
@@ -114,5 +114,5 @@ def open_places(
             options=settings.object_options,
         ),
     )
-    _log.info("control bucket %s, landing bucket %s", places.control, places.landing)
-    return places
+    _log.info("control bucket %s, landing bucket %s", buckets.control, buckets.landing)
+    return buckets
