@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 
 from upload_client.core import checksums
 from upload_client.core.data_sync import Facts
+from upload_client.core.own_files import LOCK
 from upload_client.errors import DeliveryError, UsageError
 from upload_client.functions.data_sync import local, plan, removal, to_local, to_s3
 from upload_client.functions.data_sync import run as sync_run
@@ -276,8 +277,8 @@ def test_nor_where_something_changes_between_both_listings(
         world.put(f"src/{path}", text)
     listed = module.there_at
 
-    def there(target, *, is_file):
-        found = listed(target, is_file=is_file)
+    def there(run, target, *, is_file):
+        found = listed(run, target, is_file=is_file)
         if meanwhile == "one is replaced":
             found["c"] = both_sides.packed([("c", Facts(1, time.time() + 5, "0" * 32))])["c"]
         elif meanwhile == "one goes":
@@ -316,9 +317,9 @@ def test_what_another_sync_brings_meanwhile_is_not_removed(sides: Sides, ahead: 
 
     listed = module.there_at
 
-    def there(target, *, is_file):
+    def there(run, target, *, is_file):
         sides.have_there({"late": "2"})  # the destination is listed when the source has been
-        return listed(target, is_file=is_file)
+        return listed(run, target, is_file=is_file)
 
     monkeypatch.setattr(module.failpoints, "reach", arrive)
     monkeypatch.setattr(module, "there_at", there)
@@ -1333,6 +1334,37 @@ def test_a_killed_sync_goes_on_without_what_is_there(world: World, monkeypatch: 
     assert Path(world.folder, "dst/large").read_bytes() == content
     assert fetched[0] <= 3 * 2**20
     assert [path.name for path in Path(world.folder, "dst").iterdir()] == ["large"]
+
+
+def test_what_a_killed_sync_has_begun_of_an_object_that_has_changed_since_goes_a_day_later(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fcntl = pytest.importorskip("fcntl")
+
+    def left() -> list[Path]:
+        return sorted(path for path in Path(world.folder, "dst").iterdir() if path.name != "large")
+
+    world.put("src/large", os.urandom(3 * 2**20))
+    monkeypatch.setattr(download, "LARGE", 2**20)
+    monkeypatch.setattr(partial_file, "RANGE", 2**20)
+    killed(world, world.uri("src/"), world.path("dst/"), "between:fetch:range:2")
+    begun = left()
+    assert begun
+    world.put("src/large", "another")
+    assert world.sync(world.uri("src/"), world.path("dst/")).files_transferred == 1
+    assert left() == begun  # somebody may be about to go on with it
+    for path in begun:
+        os.utime(path, (time.time() - 25 * 3600,) * 2)
+    lock = Path(world.folder, "dst", LOCK.format("0" * 16))
+    lock.touch()
+    os.utime(lock, (0, 0))
+    held = os.open(begun[0], os.O_RDWR)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    assert world.sync(world.uri("src/"), world.path("dst/")).files_transferred == 0
+    assert left() == sorted([begun[0], lock])  # one that another process is writing, or is locked
+    os.close(held)
+    world.sync(world.uri("src/"), world.path("dst/"))
+    assert left() == [lock]
 
 
 def test_of_many_small_files_a_killed_sync_leaves_whole_ones_and_the_next_brings_the_others(

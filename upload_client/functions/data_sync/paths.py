@@ -171,7 +171,9 @@ def head_s3(place: S3Place) -> Facts | None:
     return None if info is None else Facts(info.size, info.last_modified, info.etag)
 
 
-def walk_local(root: str, odd: list[str] | None = None) -> Iterator[tuple[str, Facts]]:
+def walk_local(
+    root: str, odd: list[str] | None = None, left: list[str] | None = None
+) -> Iterator[tuple[str, Facts]]:
     """The files below a folder: each path relative to it, and what the system says.
 
     Files that symlinks lead to are files; folders that they lead to are not gone into. What is being written
@@ -181,6 +183,7 @@ def walk_local(root: str, odd: list[str] | None = None) -> Iterator[tuple[str, F
         root: absolute.
         odd: receives the paths of what is no file and no folder, of what leads nowhere, and of links to
             folders.
+        left: receives, whole, the paths of what is being written, or was left so long ago that nobody does.
     """
     waiting = [("", root)]
     while waiting:
@@ -199,6 +202,8 @@ def walk_local(root: str, odd: list[str] | None = None) -> Iterator[tuple[str, F
                     status = entry.stat()
                     if not is_left_over(entry.name):
                         yield name, Facts(status.st_size, status.st_mtime)
+                    elif left is not None:
+                        left.append(entry.path)
                     continue
             except OSError:
                 pass  # it leads in a circle, or was removed meanwhile

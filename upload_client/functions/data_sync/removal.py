@@ -9,8 +9,9 @@ import contextlib
 import os
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
+from upload_client.core.own_files import LEFT_OVER
 from upload_client.core.text import for_terminal
 from upload_client.core.uploads import settled_mtime
 from upload_client.functions.data_sync.comparing import Comparing, Item
@@ -33,7 +34,11 @@ from upload_client.s3.bucket import (
     repeat_while_lost,
     store_errors,
 )
+from upload_client.support.atomic import claim
 from upload_client.transfer.bulk_requests import remove_each
+
+_BEGUN: Final = os.path.splitext(LEFT_OVER)[1]  # noqa: PTH122 - of a name
+_LONG: Final = 24 * 3600  # seconds
 
 
 def remove_extra(run: SyncRun, source: Place, target: Place, extra: list[str]) -> None:
@@ -59,6 +64,27 @@ def remove_extra(run: SyncRun, source: Place, target: Place, extra: list[str]) -
             folders.add(os.path.dirname(whole))
         remove_empty(folders, target.path)
     run.counts.removed += len(extra)
+
+
+def remove_left(run: SyncRun) -> None:
+    """Remove what syncs that were killed have left at the destination, and this one had no use for.
+
+    A file that is begun has a name by what it was to become. Where that has changed since, nobody asks for
+    the old one again. Another sync may be writing it, or be about to go on with it: what was written within
+    a day stays, and what another process has claimed. So does what is locked, and stays by design.
+    """
+    for path in run.left:
+        with contextlib.suppress(OSError):
+            if not path.endswith(_BEGUN) or os.lstat(path).st_mtime > run.began - _LONG:
+                continue
+            fd = claim(path)
+            try:
+                if os.name == "posix":  # as long as it is claimed: who claims it next finds another one
+                    os.unlink(path)
+            finally:
+                os.close(fd)
+            if os.name != "posix":
+                os.unlink(path)
 
 
 def remove_source(

@@ -95,6 +95,7 @@ class SyncRun:
         began: when it began, Unix seconds, by this machine's clock.
         source: where it comes from, as the request has it.
         target: where it goes.
+        left: files at a local destination that were not whole when it was listed.
     """
 
     def __init__(self, request: DataSyncRequest, warn: Callable[[str], object]) -> None:
@@ -103,6 +104,7 @@ class SyncRun:
         self.filters = filters_of(request)
         self.counts = Counts()
         self.began = time.time()
+        self.left: list[str] = []
         self.source = place_of(request.source_path, access=request.source_access)
         self.target = place_of(request.destination_path, access=request.destination_access)
 

@@ -153,8 +153,8 @@ def _kept(
         run.warn(f"passed over, as no files and no folders: {len(odd):,} ({named}{', …' * (len(odd) > FEW)})")
 
 
-def there_at(target: Place, *, is_file: bool) -> dict[str, bytes]:
-    """Everything at the destination: path and packed facts."""
+def there_at(run: SyncRun, target: Place, *, is_file: bool) -> dict[str, bytes]:
+    """Everything at the destination: path and packed facts. The run gets to know what is left there."""
     found: Iterable[tuple[str, Facts]]
     if isinstance(target, S3Place):
         if is_file:
@@ -173,7 +173,7 @@ def there_at(target: Place, *, is_file: bool) -> dict[str, bytes]:
             )
         found = [("", Facts(status.st_size, status.st_mtime))]
     else:
-        found = walk_local(target.path)
+        found = walk_local(target.path, left=run.left)
     return packed(found)
 
 

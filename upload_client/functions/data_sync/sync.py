@@ -29,7 +29,7 @@ from upload_client.functions.data_sync.plan import (
     refuse_names,
     still_extra,
 )
-from upload_client.functions.data_sync.removal import remove_extra, remove_source
+from upload_client.functions.data_sync.removal import remove_extra, remove_left, remove_source
 from upload_client.functions.data_sync.run import Counts, Plan, SyncRun
 from upload_client.functions.data_sync.sides import FACTS, facts_of, files_of, find_source, packed, there_at
 from upload_client.functions.data_sync.to_local import copy_files, fetch, freshen
@@ -72,7 +72,7 @@ def run_sync(request: DataSyncRequest, warn: Callable[[str], object] = _log.warn
         plan = Plan()
         files = files_of(run, source, plan, is_file=is_file)
         _carry_out(
-            run, source, target, plan, files, lambda: there_at(target, is_file=is_file), is_file=is_file
+            run, source, target, plan, files, lambda: there_at(run, target, is_file=is_file), is_file=is_file
         )
     return run.counts
 
@@ -212,6 +212,7 @@ def _carry_out(
     remove_extra(run, source, target, still_extra(run, source, target, extra, young))
     if moves:
         remove_source(run, source, target, plan, confirmed, tidy=tidy)
+    remove_left(run)
 
 
 class SelectedFiles:
