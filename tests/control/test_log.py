@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import bisect
+import heapq
 import json
 import math
 import threading
+from types import SimpleNamespace
+from unittest import mock
 
 import pytest
 from faults import proxy as net
@@ -13,9 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from upload_client.control import log
-from upload_client.control.log import LogReader, LogWriter, last_epoch
+from upload_client.control.log import LogReader, LogWriter, last_epoch, last_seq
 from upload_client.core.history import DeliveryHistory
-from upload_client.core.layout import segment_key
+from upload_client.core.layout import segment_key, segment_seq
 from upload_client.core.records import (
     MAX_BATCH_BYTES,
     MAX_BATCH_RECORDS,
@@ -714,6 +718,54 @@ def test_the_last_epoch_of_a_log_that_is_not_there_or_not_legible_is_nought(buck
     assert last_epoch(bucket, PREFIX, writer="client") == 0
     put(bucket, 0, b"junk")
     assert last_epoch(bucket, PREFIX, writer="client") == 0
+
+
+class Listed:
+    """A bucket in which nothing but these keys can be listed; counts the pages that were asked for."""
+
+    prefix = ""
+
+    def __init__(self, seqs, others=()):
+        self.seqs, self.others, self.n_pages = seqs, others, 0
+
+    def list(self, prefix, start_after=None):
+        self.n_pages += 1
+        first = 0 if start_after is None else segment_seq(prefix, start_after) + 1
+        found = (segment_key(prefix, seq) for seq in self.seqs[bisect.bisect_left(self.seqs, first) :])
+        keys = heapq.merge(found, sorted(prefix + other for other in self.others))
+        return (SimpleNamespace(key=key) for key in keys if start_after is None or key > start_after)
+
+
+@given(
+    seqs=st.sets(st.one_of(st.integers(0, 99), st.integers(0, 10**10 - 1), st.just(10**10 - 1)), max_size=60),
+    others=st.sets(
+        st.sampled_from(["!", "00", "0000000007.json", "5", "99999999999.jsonl", "x"]), max_size=4
+    ),
+    page=st.integers(5, 9),
+)
+def test_the_last_segment_is_found_among_whatever_else_lies_there(seqs, others, page):
+    with mock.patch.object(log, "_PAGE", page):
+        assert last_seq(Listed(sorted(seqs), others), PREFIX) == max(seqs, default=None)
+
+
+def test_the_end_of_a_log_of_millions_of_segments_is_found_in_some_dozen_pages():
+    bucket = Listed(range(5_000_000))
+    assert last_seq(bucket, PREFIX) == 4_999_999
+    assert bucket.n_pages < 40
+
+
+def test_a_log_full_of_what_is_no_segment_is_broken_and_is_not_listed_to_its_end(
+    bucket, through, proxy, monkeypatch
+):
+    monkeypatch.setattr(log, "_PAGE", 5)
+    fill(bucket, 1)
+    for n in range(30):
+        bucket.put(f"{PREFIX}!{n}", b"")
+    looking = through(bucket)
+    assert last_epoch(looking, PREFIX, writer="client") == 0
+    with pytest.raises(LogBroken, match="objects lie there that are no segments"):
+        writer_of(looking, "new", 2).fence()
+    assert proxy.count("GET") == 2
 
 
 # --- any sequence of events ---

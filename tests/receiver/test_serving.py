@@ -9,6 +9,7 @@ import errno
 import hashlib
 import hmac
 import json
+import logging
 import os
 import queue
 import secrets
@@ -29,8 +30,10 @@ from waiting import until
 
 from upload_client import UploadClient
 from upload_client.control.identity import new_agent_id
-from upload_client.core.layout import Layout
+from upload_client.control.log import LogWriter
+from upload_client.core.layout import Layout, segment_key
 from upload_client.core.lease import LockBody
+from upload_client.core.segments import LogChain, encode_segment
 from upload_client.core.validator_watch import ValidatorWatch
 from upload_client.delivery import loop, startup
 from upload_client.errors import Interrupted, Locked, NotReachable, UsageError
@@ -50,8 +53,9 @@ TOLD = dict.fromkeys(("valid", "invalid", "not_judged", "not_delivered", "n_byte
     "complete": True
 }
 
+AGENT = new_agent_id()
 HELD = {
-    "agent_id": new_agent_id(), "nonce": "n", "epoch": 1, "state": "held", "host": "h", "machine_id": None,
+    "agent_id": AGENT, "nonce": "n", "epoch": 1, "state": "held", "host": "h", "machine_id": None,
     "boot_id": None, "pid_ns": None, "pid": 1, "started": None, "user": "u", "version": 1,
     "acquired_at": "2026-01-01T00:00:00.000Z", "refreshed_at": "2026-01-01T00:00:00.000Z",
     "lease_seconds": 60,
@@ -481,6 +485,29 @@ def test_a_client_that_fell_silent_is_told_of_once_until_it_is_heard_again(
     assert len(began) == 2
     lock = LockBody.decode(json.dumps(HELD | {"refreshed_at": "2026-01-01T00:00:01.000Z"}).encode())
     until(lambda: len(began) == 4)
+
+
+def test_a_client_after_whom_another_one_has_written_is_served_once_however_often_its_lock_changes(
+    running, configuration, store, caplog
+):
+    caplog.set_level(logging.INFO, "upload_client.receiver.serving.server")
+    layout = Layout("served", name(), "staging")
+    control = Bucket(store.control_bucket, prefix=layout.root, client=store.client("s3"))
+    LogWriter(
+        control, layout.client_log(), agent_id=AGENT, epoch=3, chain=(chain := LogChain("client"))
+    ).fence()
+    late = encode_segment(chain.header(agent_id=AGENT, epoch=1), ())  # no honest client writes this
+    control.put(segment_key(layout.client_log(), 1), late)
+    control.put(layout.owned, json.dumps(HELD).encode())
+    server = running()
+    left = 'upload_client_validators_left_total{outcome="superseded"} 1.0'
+    until(lambda: left in server.metrics.text().decode())
+    for n in range(3):
+        moment = f"2026-01-01T00:00:0{n}.000Z"
+        control.put(layout.owned, json.dumps(HELD | {"refreshed_at": moment}).encode())
+        looked = server.looked_at
+        until(lambda looked=looked: server.looked_at > looked + 0.5)
+    assert caplog.text.count(f"{layout.delivery_id} (staging): a validator begins") == 1
 
 
 def test_a_lock_that_nobody_can_have_written_disturbs_no_other_delivery(running, deliver, store):

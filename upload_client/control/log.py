@@ -53,6 +53,9 @@ READ_BUDGET = 16 * 1024 * 1024
 _READ_AT_ONCE = READ_BUDGET // 4  # where all is read: taken apart, they take four times as many
 MAX_STRANGE = 1000
 """Objects in a log that are no segments; more of them would make each poll a long one."""
+_TOO_STRANGE = f"more than {MAX_STRANGE} objects lie there that are no segments"
+_PAGE = MAX_STRANGE + 1  # objects among which there is a segment, if one follows
+_MAX_SEQ = 10**10 - 1  # has all the digits of a key
 
 AT_ONCE_SECONDS = 1.0
 """Seconds for which a reader in a hurry looks very often: the last verdicts of a delivery come so soon."""
@@ -401,7 +404,7 @@ class LogWriter:
 
     def _find_tail(self) -> None:
         """Let the chain end with the log's last segment, whatever lies before it."""
-        seq = _last_seq(self._bucket, self._prefix, self._chain.next_seq)
+        seq = last_seq(self._bucket, self._prefix, self._chain.next_seq)
         if seq is None:
             return
         data = self._read(seq)
@@ -612,9 +615,7 @@ class LogReader:
             if seq is None:
                 n_strange += 1
                 if n_strange > MAX_STRANGE:
-                    raise ChainBroken(
-                        expected, f"more than {MAX_STRANGE} objects lie there that are no segments"
-                    )
+                    raise ChainBroken(expected, _TOO_STRANGE)
                 continue
             if seq != expected:
                 # A listing is not said to be of one moment: a gap is one only if a GET says so too.
@@ -656,13 +657,13 @@ def last_epoch(bucket: Bucket, prefix: str, *, writer: Writer) -> int:
         prefix: Of the log's keys, relative to the root.
         writer: Whose log it is.
     """
-    seq = _last_seq(bucket, prefix, 0)
-    if seq is None:
-        return 0
     try:
+        seq = last_seq(bucket, prefix)
+        if seq is None:
+            return 0
         data = bucket.get(segment_key(prefix, seq), limit=MAX_SEGMENT).body
         return decode_segment(data, writer=writer).header.epoch
-    except (ObjectTooLarge, MalformedSegment):
+    except (ObjectTooLarge, MalformedSegment, LogBroken):
         return 0
 
 
@@ -670,12 +671,45 @@ def _listed(bucket: Bucket, prefix: str, from_seq: int) -> Iterator[ObjectInfo]:
     return bucket.list(prefix, segment_key(prefix, from_seq - 1) if from_seq else None)
 
 
-def _last_seq(bucket: Bucket, prefix: str, from_seq: int) -> int | None:
-    last = None
-    for info in _listed(bucket, prefix, from_seq):
-        seq = segment_seq(prefix, info.key)
-        last = last if seq is None else seq
+def last_seq(bucket: Bucket, prefix: str, from_seq: int = 0) -> int | None:
+    """Find the number of a log's last segment; None if there is none.
+
+    Of a long log a few dozen pages of its listing are asked for: whoever fills one keeps nobody waiting who
+    looks at many.
+
+    Args:
+        bucket: The control bucket, at the delivery's root.
+        prefix: Of the log's keys, relative to the root.
+        from_seq: From which on.
+
+    Raises:
+        LogBroken: Objects without end lie there that are no segments.
+        StoreError: The store could not be asked.
+    """
+    last, is_more = _last_on_page(bucket, prefix, from_seq)
+    step, beyond = _PAGE, _MAX_SEQ + 1  # beyond: no segment has this number, or a higher one
+    while is_more and last is not None and last + 1 < beyond:
+        if beyond - last <= _PAGE:
+            at = last + 1
+        elif beyond > _MAX_SEQ:
+            at, step = min(last + step, _MAX_SEQ), 2 * step
+        else:
+            at = (last + beyond) // 2
+        found, is_there_more = _last_on_page(bucket, prefix, at)
+        if found is None:
+            beyond = at
+        else:
+            last, is_more = found, is_there_more
     return last
+
+
+def _last_on_page(bucket: Bucket, prefix: str, from_seq: int) -> tuple[int | None, bool]:
+    """The last segment among the first objects from a number on, and whether there may be more of them."""
+    page = list(itertools.islice(_listed(bucket, prefix, from_seq), _PAGE))
+    seqs = [seq for info in page if (seq := segment_seq(prefix, info.key)) is not None]
+    if not seqs and len(page) == _PAGE:
+        raise _named(bucket, prefix, ChainBroken(from_seq, _TOO_STRANGE))
+    return max(seqs, default=None), len(page) == _PAGE
 
 
 @contextlib.contextmanager

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import boto3
 
 from upload_client.control.identity import new_agent_id
-from upload_client.control.log import last_epoch
-from upload_client.core.layout import Layout, segment_key, segment_seq
+from upload_client.control.log import last_epoch, last_seq
+from upload_client.core.layout import Layout, segment_key
 from upload_client.core.lease import MAX_BODY, LockBody
 from upload_client.core.object_options import for_control
 from upload_client.core.records import MAX_SEGMENT, MalformedSegment, Stop
 from upload_client.core.segments import decode_segment
-from upload_client.errors import Locked
+from upload_client.errors import Locked, LogBroken
 from upload_client.receipts.custody import Recorder
 from upload_client.receipts.signing import open_key, public_key_of_line
 from upload_client.receiver.stack import Receiver
@@ -190,13 +190,14 @@ class Process:
     def _is_settled(self, epoch: int) -> bool:
         """Whether the last word in the validator's log is that all this client has sent is judged."""
         log = self.layout.validator_log(self._shard)
-        seqs = [segment_seq(log, info.key) for info in self._control.list(log)]
-        end = max((seq for seq in seqs if seq is not None), default=-1)
         try:
+            end = last_seq(self._control, log)
+            if end is None:
+                return False
             last = decode_segment(
                 self._control.get(segment_key(log, end), limit=MAX_SEGMENT).body, writer="validator"
             )
-        except (NotFound, ObjectTooLarge, MalformedSegment):
+        except (NotFound, ObjectTooLarge, MalformedSegment, LogBroken):
             return False
         ended = any(isinstance(record, Stop) for record in last.records.others)
         return ended and last.header.client_epoch == epoch

@@ -90,6 +90,8 @@ class _Watched:
         settled: the lock of the client for whom nothing more is to be done.
         left: the lock of a client that fell silent, by the validator that has left it: until it is another.
         not_before: when a validator that failed may be begun again, monotonic.
+        superseded: the epoch of a client after whom another one has written, by the validator that has seen
+            it: that one is never served again, whatever its lock says.
     """
 
     first: Process
@@ -100,6 +102,7 @@ class _Watched:
     settled: LockBody | None = None
     left: dict[_Task, LockBody | None] = field(default_factory=dict)
     not_before: dict[_Task, float] = field(default_factory=dict)
+    superseded: dict[_Task, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -321,7 +324,7 @@ class Server:
             if task in self._running or (types and task.transfer_type not in types):
                 settled = False
                 continue
-            if watched.left.get(task) == lock:
+            if watched.left.get(task) == lock or watched.superseded.get(task) == lock.epoch:
                 continue
             epoch = process.waiting(lock)
             if epoch is None:
@@ -437,6 +440,8 @@ class Server:
                     watched.not_before[task] = time.monotonic() + _AFTER_TROUBLE
                 if outcome == "error":
                     self._leave(watched, task, process)
+                elif outcome == "superseded":
+                    watched.superseded[task] = epoch
                 if again is not None:
                     n_tries = self._lacking(run, epoch).n_tries + 1
                     at = time.monotonic() + receipt_again_after(n_tries)
