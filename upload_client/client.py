@@ -1,9 +1,9 @@
 """`UploadClient`: drives one delivery, from the login to the receipt.
 
-The facade of `upload_client.delivery`: what a caller may do and ask, and in which state. It holds no rule
-(they are in `upload_client.core`) and makes no AWS call of its own. One thread, the caller's, owns the ledger
-and everything in this module and in `upload_client.delivery`. The workers, the refresher of the lock, the
-writer and the reader of the logs have threads of their own, and are spoken to through their objects alone.
+The facade of `upload_client.delivery`: which calls are valid in which state. It has no rules (they are in
+`upload_client.core`) and makes no AWS call of its own. One thread, the caller's, owns the ledger and
+everything in this module and in `upload_client.delivery`. The workers, the lock, and the writers and readers
+of logs have threads of their own; the caller's thread uses only the methods of their objects.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ class UploadClient(DeliveryView):
         max_retries: second and later tries for each file; None: as the settings say.
         settings: see `upload_client.settings`; None: from the environment and the default profile.
         session: a boto3 session to use in place of a login.
-        reporter: is told what happens; None: log lines on stderr.
+        reporter: receives the events; None: log lines on stderr.
         output_dir: where the state dump goes; None: the working directory.
         include: patterns, as in a .gitignore; where there are any, other files are left out.
         exclude: patterns of files that are left out, besides those that the settings and an
@@ -241,7 +241,7 @@ class UploadClient(DeliveryView):
         """Deliver: everything from `connect` to `quit`.
 
         Args:
-            reporter: is told what happens, in place of the one given before; a function is called with each
+            reporter: receives the events, in place of the one given before; a function is called with each
                 event.
 
         Returns:
@@ -283,10 +283,10 @@ class UploadClient(DeliveryView):
 
     @_by_one
     def plan(self) -> Plan:
-        """Find out what a run would do now, and change nothing anywhere.
+        """Plan a run, and change nothing.
 
         Raises:
-            DeliveryError: that could not be found out.
+            DeliveryError: the plan could not be made.
         """
         if self.state is not ClientState.UNCONNECTED:
             raise InvalidState(f"a plan is made before connecting; the client is {self.state}")
@@ -311,7 +311,7 @@ class UploadClient(DeliveryView):
 
     @_by_one
     def write_index(self) -> None:
-        """Put the index, with the column ``will_transfer``, into the control bucket; tell the log."""
+        """Write the index, with the column ``will_transfer``, to the control bucket, and log it."""
         connected = self._connected(ClientState.READY)
         with self._ending_on_error():
             startup.write_index(connected)
@@ -356,7 +356,7 @@ class UploadClient(DeliveryView):
 
     @_by_one
     def update(self, timeout: float = 0.0) -> bool:
-        """Look at everything once: what the workers did, what the validator says, whether the lock holds.
+        """Process all news once: results of the workers, verdicts, the state of the lock.
 
         Args:
             timeout: seconds to wait first for something to happen.
@@ -371,7 +371,7 @@ class UploadClient(DeliveryView):
         return self.done
 
     def crash(self, exception: BaseException) -> None:
-        """End because of an error: log it to S3 if possible, tell the person, quit."""
+        """End because of an error: log it to S3 if possible, notify the person, quit."""
         if self.done or self._is_in_a_fork:
             return
         if self._running_in not in (None, threading.get_ident()):
@@ -382,12 +382,12 @@ class UploadClient(DeliveryView):
         self._end(exception, crashed=True)
 
     def stop(self) -> None:
-        """Have the run end soon, in order, as Ctrl-C has: from any thread, and from a signal handler.
+        """End the run soon and in order, as Ctrl-C does: from any thread, and from a signal handler.
 
         Returns at once. `run` then returns an outcome with exit code 130; step by step, the next call of the
-        client ends it. What is in flight is finished or abandoned, the lock is given back, the state is
-        written: within 3 seconds, or as soon as the request or the program answers that a login, say, waits
-        for. Before `run` it keeps that from beginning; after the end it does nothing.
+        client ends it. Requests in flight are finished or abandoned, the lock is released, the state dump
+        written: within 3 seconds, or as soon as a login in progress returns. Called before `run`, it keeps
+        the run from beginning; after the end it does nothing.
         """
         self._run.stop_asked = True
 
@@ -449,7 +449,7 @@ class UploadClient(DeliveryView):
         return True
 
     def release_lock(self) -> None:
-        """Give the lock back, if it is held; normally only `quit` does."""
+        """Release the lock, if it is held; normally only `quit` does."""
         self._run.release_lock()
 
     # --- telling ---
@@ -458,12 +458,12 @@ class UploadClient(DeliveryView):
         """Write the state of all files as CSV into the output directory.
 
         Returns:
-            Its path; None where there is no state yet, or it could not be written (the person is told).
+            Its path; None where there is no state yet, or it could not be written (the person is notified).
         """
         return self._run.dump_state()
 
     def cmessage(self, text: str, mtype: MessageType) -> None:
-        """Tell the person a sentence, in the colour of its category."""
+        """Show the person a sentence, in the colour of its category."""
         self._run.message(text, mtype, None)
 
     def cprint(self, renderable: Any, *, padded: bool = True) -> None:  # noqa: ANN401 - whatever rich can print
@@ -492,7 +492,7 @@ class UploadClient(DeliveryView):
         return connected
 
     def _step(self, timeout: float, *, sends: bool = True) -> None:
-        """Look at everything once, after a wait until there is something to see.
+        """Process all news once, after a wait for some.
 
         Args:
             timeout: seconds to wait.

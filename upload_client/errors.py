@@ -1,4 +1,4 @@
-"""Every way a delivery can fail, each with the exit code of the process and a hint for the person.
+"""All exceptions, each with the exit code of the process and a hint for the person.
 
 ``str(error)`` says what happened and where; ``error.hint`` is one sentence that says what to do. Both may
 quote names and texts from outside: escape them for the medium (`upload_client.core.text`).
@@ -45,14 +45,13 @@ __all__ = [
 
 
 class DeliveryError(Exception):
-    """Something a delivery cannot go on with.
+    """The base class of all errors that end a delivery or a command.
 
     Attributes:
-        exit_code: what the process says about it.
-        hint: one sentence for the person: what to do about it. One that was given is a note, too (PEP 678):
-            below the message where Python shows the exception.
-        code: what it is, for programs; it stays when sentences change. By default the name of the class:
-            ``LockLost`` is ``lock_lost``.
+        exit_code: the exit code of the process.
+        hint: one sentence for the person: what to do about it. A hint that was passed in is also a note (PEP
+            678), which Python shows below the message.
+        code: a stable code for programs. By default the name of the class: ``LockLost`` is ``lock_lost``.
     """
 
     code: str = "unexpected"
@@ -92,7 +91,7 @@ class NothingToDoError(DeliveryError, ValueError):
 
 
 class DeliveryClosed(NothingToDoError):
-    """The receiver has taken the delivery over, or handed its files over to an archive: nothing is sent."""
+    """The receiver has closed the delivery, or handed its files over to an archive: nothing is sent."""
 
     hint = "Nothing needs to be done; for more files, agree with the receiver on another delivery id."
 
@@ -130,29 +129,29 @@ class InvalidIndex(UsageError):
 
 
 class InvalidState(DeliveryError, RuntimeError):
-    """Something was asked of a client that its state does not allow, such as sending before connecting."""
+    """A call is not valid in this state of the client, such as sending before connecting."""
 
     hint = "Call connect() first; a client that has crashed or quit cannot be used again: make a new one."
 
 
 class NotComplete(DeliveryError):
-    """A delivery is not complete yet, and what is asked for comes with its end."""
+    """The delivery is not complete yet, and what was asked for exists only at its end."""
 
     exit_code = ExitCode.NOT_COMPLETE
     hint = "See with `upload-client status` where it stands; nothing was written."
 
 
 class LoginRefused(DeliveryError):
-    """No credentials: the login was refused, or a refresh of it was."""
+    """The login was refused, or the refresh of its credentials was."""
 
     exit_code = ExitCode.LOGIN_REFUSED
     hint = "Check user name, password and profile, then run the same command again: it goes on where it was."
 
 
 class NotReachable(DeliveryError):
-    """A service that is needed does not answer, or asks to be asked later: nothing is wrong with the order.
+    """A service does not answer, or asks to be called later; the delivery itself is not at fault.
 
-    It was asked again for as long as the setting ``patience`` says.
+    The request was retried for as long as the setting ``patience`` says.
     """
 
     exit_code = ExitCode.NOT_REACHABLE
@@ -163,7 +162,7 @@ class NotReachable(DeliveryError):
 
 
 class Locked(DeliveryError):
-    """Somebody else delivers this, now.
+    """Another agent holds the lock of the delivery.
 
     Attributes:
         agent_id: the holder; empty where the lock cannot be read.
@@ -213,7 +212,7 @@ def _for(transfer_type: str) -> str:
 
 
 class HolderAlive(Locked):
-    """The holder, from whom somebody wants to take the lock, was heard of a moment ago."""
+    """The holder of a lock that is to be stolen has written something a moment ago."""
 
     def __init__(self, delivery: str, **details: str) -> None:
         super().__init__(delivery, **details)
@@ -224,7 +223,7 @@ class HolderAlive(Locked):
 
 
 class LockLost(DeliveryError):
-    """The lock is no longer ours: whatever this run would write now could spoil another's delivery."""
+    """The lock is held by another agent: what this run would write now could corrupt its delivery."""
 
     exit_code = ExitCode.LOCK_LOST
     hint = (
@@ -234,7 +233,7 @@ class LockLost(DeliveryError):
 
 
 class Superseded(LockLost):
-    """A newer owner has written to the log: nothing may be appended to it any more, not even a farewell."""
+    """A newer owner has written to the log: this run may append nothing more, not even its end."""
 
 
 class LogBroken(DeliveryError):
@@ -252,7 +251,7 @@ class LogBroken(DeliveryError):
 
 
 class EpochRefused(DeliveryError):
-    """A key in the control bucket claims an epoch beyond all that there are, so nobody can take the lock.
+    """A key in the control bucket claims an epoch that no run can have had, so the lock cannot be taken.
 
     Attributes:
         key: which.
@@ -270,7 +269,7 @@ class EpochRefused(DeliveryError):
 
 
 class PipelineRefused(DeliveryError):
-    """The receiver's pipeline did not start, or has said that this is not the delivery that was agreed on.
+    """The receiver's pipeline did not start, or has judged that this is not the delivery that was agreed on.
 
     Attributes:
         errors: what it said, each with ``code`` and ``message``.
@@ -289,13 +288,13 @@ class PipelineRefused(DeliveryError):
 
 
 class PipelineBusy(PipelineRefused):
-    """An old validator is still leaving; a later start may succeed."""
+    """An old validator is still shutting down; a later start may succeed."""
 
     hint = "A validator of an earlier run is still leaving: run the same command again in a few minutes."
 
 
 class TooManyInvalid(DeliveryError):
-    """Too many files were judged invalid for sending more to help anybody.
+    """More files were judged invalid than the setting ``max_invalid`` allows: sending stops.
 
     Its code ends the client's log: the validator judges no more.
     """
@@ -315,14 +314,14 @@ class TooManyInvalid(DeliveryError):
 
 
 class ValidatorSilent(DeliveryError):
-    """Files are delivered, and nobody judges them: no sign of life from the validator, twice."""
+    """Files are delivered and not judged: the validator was silent, and again after it was restarted."""
 
     exit_code = ExitCode.NOT_JUDGED
     hint = "Your files are safe in S3: run the same command again later, and they are judged, not sent again."
 
 
 class NoProgress(DeliveryError):
-    """Nothing moves any more, and nobody has said why: better an end with a reason than to wait for ever."""
+    """The run has made no progress for too long, for no known reason."""
 
     exit_code = ExitCode.NOT_JUDGED
     hint = (
@@ -332,7 +331,7 @@ class NoProgress(DeliveryError):
 
 
 class StoreUnsafe(DeliveryError):
-    """The store ignores conditions on writes, so two runs could own one delivery."""
+    """The store does not honour conditional writes, so two runs could own one delivery."""
 
     exit_code = ExitCode.STORE_UNSAFE
     hint = (
@@ -342,7 +341,7 @@ class StoreUnsafe(DeliveryError):
 
 
 class Interrupted(DeliveryError):
-    """The person stopped it."""
+    """The run was interrupted by the person."""
 
     exit_code = ExitCode.INTERRUPTED
     hint = "Run the same command again to go on: what was confirmed is not sent again."

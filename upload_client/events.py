@@ -1,7 +1,7 @@
-"""The events of a delivery, for whoever reports them: a terminal, a log, a machine, a notebook.
+"""The events of a delivery, which reporters show: on a terminal, in a log, as JSON, in a notebook.
 
-Events carry raw data. Paths and messages may hold anything a file name or a stranger can hold;
-each reporter makes them safe for its own medium (`upload_client.core.text`).
+Events carry raw data. Paths and messages may hold any character; each reporter escapes them for its own
+medium (`upload_client.core.text`).
 """
 
 from __future__ import annotations
@@ -68,12 +68,12 @@ class Phase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connected:
-    """The delivery is ours: logged in, lock taken, logs read.
+    """The run is connected: logged in, lock taken, logs read.
 
     Attributes:
         source: where files come from, a directory or ``s3://bucket/prefix``.
         landing: where they go, ``s3://bucket/prefix``.
-        resumed: whether an earlier run has left something to go on from.
+        resumed: whether an earlier run is resumed.
     """
 
     dataset: str
@@ -107,14 +107,14 @@ class Planned:
 
 @value  # one for each of a million files: four times as quick to make as a frozen dataclass
 class FileChanged:
-    """A file is in another state.
+    """The state of a file has changed.
 
     Attributes:
         relpath: its name.
         state: the state.
         message: why it failed or is invalid.
         retries: second and later tries made.
-        again: whether it has failed and is tried again by itself.
+        again: whether it has failed and will be retried.
         code: why, for programs: a `upload_client.core.codes.FileCode`, or a validator's own; None: no reason.
     """
 
@@ -127,14 +127,14 @@ class FileChanged:
 
 
 class InFlight(NamedTuple):
-    """A file on its way.
+    """A file that is being transferred.
 
     Attributes:
         relpath: its name.
-        bytes_done: bytes of it that are at the destination or on the wire to it.
+        bytes_done: bytes of it that are at the destination or on the way there.
         size: its bytes.
         parts_done: parts of it that are at the destination.
-        parts: parts it goes up in; 0: it goes in one piece.
+        parts: number of parts; 0: it is sent whole.
     """
 
     relpath: str
@@ -146,21 +146,21 @@ class InFlight(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """The progress of a run, some times a second.
+    """The progress of a run, several times a second.
 
     Attributes:
         counts: files in each state.
-        bytes_sent: of content, that this run has sent and S3 has acknowledged. 0 for copies from S3.
-        bytes_total: what this run has to bring over.
-        bytes_done: of these, what is at the destination or on the wire to it; may go down when a file is
-            sent again.
-        bytes_kept: of these, what parts of earlier tries have saved from being sent.
-        bytes_before: of files that were in place before this run.
-        files_sent: that this run has brought over.
-        files_total: that this run has to bring over.
-        seconds: since the run began.
-        in_flight: some of the files on their way, the largest first.
-        requests: that may be under way at once at this moment; 0: others send (an executor), or nobody.
+        bytes_sent: bytes of content that this run has sent and S3 has acknowledged; 0 for copies from S3.
+        bytes_total: bytes that this run has to transfer.
+        bytes_done: of these, the bytes at the destination or on the way there; decreases when a file is sent
+            again.
+        bytes_kept: of these, the bytes in parts of earlier tries, which were not sent again.
+        bytes_before: bytes of files that were in place before this run.
+        files_sent: files that this run has transferred.
+        files_total: files that this run has to transfer.
+        seconds: time since the run began.
+        in_flight: some of the files being transferred, the largest first.
+        requests: how many requests may be under way at once now; 0: an executor sends, or nothing is sent.
     """
 
     counts: Mapping[State, int]
@@ -181,11 +181,11 @@ class Health:
     """The health of lock and validator, with each `Progress`.
 
     Attributes:
-        lease_left: seconds for which the lock still holds if it is not refreshed; None: it is not held.
-        validator: how the validator is.
-        validator_heard: seconds since it gave a sign of life; None: it has not given one in this run.
-        trouble: what keeps lock or logs from being written or read at this moment; None: nothing.
-        seconds: since the run began.
+        lease_left: seconds until the lease ends if it is not refreshed; None: the lock is not held.
+        validator: the state of the validator.
+        validator_heard: seconds since its last sign of life; None: there was none in this run.
+        trouble: why lock or logs cannot be read or written at this moment; None: they can.
+        seconds: time since the run began.
         trouble_code: `trouble` for programs: the code of an exception; None: nothing.
     """
 
@@ -199,26 +199,25 @@ class Health:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """The end: the last event there is.
+    """The outcome of the run: the last event.
 
     Attributes:
-        exit_code: what the process will say.
+        exit_code: the exit code of the process.
         counts: files in each state.
-        bytes_sent: of content, by this run.
-        files_sent: that this run has brought over.
-        seconds: that the run took.
+        bytes_sent: bytes of content that this run has sent.
+        files_sent: files that this run has transferred.
+        seconds: duration of the run.
         state_csv: the state dump; None if it could not be written.
         headline: the outcome in one sentence.
         hint: what to do about it, if an error has ended the run; else empty.
         problems: files that failed, are invalid or could not be judged, by reason.
         receipt: key of the receipt in the control bucket; None unless all is delivered.
-        receipt_file: the same receipt as a file, if this run has written one.
+        receipt_file: path of the receipt's copy, if this run has written one.
         receipt_sha256: of that receipt, hex.
         code: the outcome for programs: the code of the error that ended the run, or the exit code's name.
         left_out: as in `Planned`.
-        requests: that were under way at once in the end, where the run was to find that out itself
-            (``--threads auto``); 0: it was not.
-        not_opened: of the valid files those that the validator has not looked into: why, and how many.
+        requests: with ``--threads auto``, how many requests at once the run has settled on; else 0.
+        not_opened: valid files that the validator has not opened: how many, by reason.
     """
 
     exit_code: int
@@ -243,12 +242,12 @@ Event: TypeAlias = Message | Phase | Connected | Planned | FileChanged | Progres
 
 
 class Reporter(Protocol):
-    """Shows events to somebody. Called from one thread."""
+    """Shows events. Called from one thread."""
 
     def handle(self, event: Event) -> None:
-        """Show this, or leave it out."""
+        """Show this event, or ignore it."""
         ...
 
     def close(self) -> None:
-        """No more events. Give back the terminal as it was."""
+        """No more events follow: restore the terminal."""
         ...

@@ -1,8 +1,8 @@
 """Settings: flags > environment > personal file > profile > the receiver's parameter > defaults.
 
-`load_settings` gathers what is known before the login; `with_parameter` lays the receiver's JSON
-(one SSM parameter, read after the login) underneath, so that a provider's profile needs no more than
-the region and the Cognito ids. What is wrong is named by its key and by where it stands.
+`load_settings` merges what is known before the login; `with_parameter` adds the receiver's JSON (an SSM
+parameter, read after the login) with lower precedence, so that a provider's profile needs only the region and
+the Cognito ids. An error names the key and its source.
 """
 
 from __future__ import annotations
@@ -197,7 +197,7 @@ class Settings(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _plain(cls, value: object) -> object:
-        """Refuse control characters wherever they stand: nobody means them, and they end in odd places."""
+        """Refuse control characters in any value."""
         texts = [value] if isinstance(value, str) else value
         if isinstance(texts, dict):
             texts = [*texts, *texts.values()]
@@ -302,7 +302,7 @@ class Settings(BaseModel):
 
     @property
     def needs_parameter(self) -> bool:
-        """Whether the receiver's parameter is to be read: named on purpose, or something only it can tell."""
+        """Whether the receiver's parameter has to be read: it is named, or settings in it are missing."""
         values = (
             self.control_bucket,
             self.landing_bucket,
@@ -318,18 +318,18 @@ def load_settings(
     environ: Mapping[str, str] | None = None,
     consent: Callable[[Ask], bool] = lambda _: False,
 ) -> Settings:
-    """Gather the settings known before the login.
+    """Merge the settings known before the login.
 
     Args:
         flags: From the command line, by the setting's name; None = not given.
         profile: The name of a profile, or the path of a TOML file. Without one,
             ``UPLOAD_CLIENT_PROFILE``; without that, the profile ``default`` where there is one.
         environ: The environment; the process' own when None. Only with that, ``personal.toml`` is read.
-        consent: Asks the person whether a profile may do what only they can allow, where they have not said
-            so before. By default nobody is asked, and it may not.
+        consent: Asks the person to allow what a profile may only do with consent, unless they have allowed it
+            before. By default it is refused.
 
     Raises:
-        NotAllowed: A profile asks for what only the provider can allow.
+        NotAllowed: A profile sets something that needs the provider's consent.
         SettingsError: Something is unknown, wrong or unreadable.
     """
     merged: dict[str, Any] = {}
@@ -349,11 +349,11 @@ def load_settings(
 
 
 class NotAllowed(SettingsError):  # noqa: N818 - reads as what it says
-    """A profile asks for what only the provider can allow."""
+    """A profile sets something that needs the provider's consent."""
 
 
 def _check_consent(layers: Sequence[_Layer], settings: Settings, consent: Callable[[Ask], bool]) -> None:
-    """Ask for whatever a profile may not do by itself."""
+    """Ask for consent to what a profile may not do without it."""
     profile = next((layer for layer in layers if layer.kind == "profile"), None)
     if profile is None:
         return
@@ -419,7 +419,7 @@ def config_folder() -> Path:
 
 
 def personal_path() -> Path:
-    """The provider's own settings, beside receivers' profiles; they may say everything but a password."""
+    """The file of the provider's own settings; it may hold everything but a password."""
     return config_folder() / "personal.toml"
 
 
@@ -470,7 +470,7 @@ def _layers(
 
 
 def with_parameter(settings: Settings, text: str) -> Settings:
-    """Lay the receiver's JSON object beneath what has been set.
+    """Add the receiver's JSON object, with lower precedence than what is set.
 
     Raises:
         SettingsError: It is not a JSON object, or holds what a receiver cannot set.
@@ -539,7 +539,7 @@ def profile_path(profile: str | os.PathLike[str] | None) -> Path | None:
 
 @dataclass(frozen=True)
 class _Layer:
-    """Settings from one source. ``names`` says how a key is spelled there, where it is spelled otherwise."""
+    """Settings from one source. ``names`` has the spelling of a key in that source, where it differs."""
 
     source: str
     values: Mapping[str, Any]
@@ -547,7 +547,7 @@ class _Layer:
     kind: Source = "environment"
 
     def check(self) -> None:
-        """Check this layer by itself, so that what is wrong can be said to stand here."""
+        """Check this layer alone, so that an error can name its source."""
         for key in self.values:
             if key in Settings.model_fields and not may_set(self.kind, key):
                 who = "the receiver" if self.kind in ("profile", "parameter") else f"the {self.kind}"
@@ -580,7 +580,7 @@ class _Layer:
 
 
 def _content(path: Path) -> bytes:
-    """A profile's bytes. Of a pipe they are kept: settings are asked for more than once."""
+    """A profile's bytes. Those of a pipe are cached: settings are loaded more than once."""
     with kept(path, "the profile").open("rb") as file:
         data = file.read(_MAX_PROFILE + 1)
     if len(data) > _MAX_PROFILE:
@@ -648,7 +648,7 @@ def _own_environment(environ: Mapping[str, str]) -> _Layer:
 
 
 def _over(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay one layer over another. Endpoints merge; an ``endpoint_url`` above hides those below.
+    """Merge two layers. Endpoints are merged; an ``endpoint_url`` in the upper one hides those below.
 
     The AWS tools have the same order:
     https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html

@@ -1,4 +1,4 @@
-"""`ActivityRunner`: runs an activity and tells how it ended, once."""
+"""`ActivityRunner`: runs an activity and reports its outcome, once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _log = logging.getLogger(__name__)
 
 
 class SuccessHandler(Protocol):
-    """Is told that an activity has succeeded."""
+    """Notified when an activity has succeeded."""
 
     def handle_success(self, metadata: Mapping[str, Any]) -> None:
         """Tell it."""
@@ -23,7 +23,7 @@ class SuccessHandler(Protocol):
 
 
 class FailureHandler(Protocol):
-    """Is told that an activity has failed, after all retries."""
+    """Notified when an activity has failed, after all retries."""
 
     def handle_failure(self, exception: BaseException, metadata: Mapping[str, Any]) -> None:
         """Tell it."""
@@ -67,7 +67,7 @@ class ActivityRunner:
         self.exception: Exception | None = None
 
     def run(self) -> int:
-        """Run it, and tell how it ended. A handler that fails itself is logged, and changes nothing.
+        """Run it, and report its outcome. A handler that fails itself is logged, and changes nothing.
 
         Returns:
             The exit code that says how it ended; 0: it succeeded. `exception` has what it failed with.

@@ -646,7 +646,7 @@ def _target(destination: object) -> str:
 
 
 def _rule(error: ClientError) -> str:
-    """Which rule for passwords is not kept, in our words; empty where it cannot be told."""
+    """Which rule for passwords is not kept, in our words; empty where it cannot be determined."""
     message = str(error.response["Error"].get("Message", ""))
     return next((f": {ours}" for theirs, ours in _PASSWORD_RULES.items() if theirs in message), "")
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _NAMED = 10
 """Files that are shown, runs of a kind, and ways of being judged."""
 _PROGRAMS = 4  # of which a run tells its version
-_KINDS = 1000  # ways of being judged that are told apart
+_KINDS = 1000  # ways of being judged that are distinguished
 _JUDGES = 100_000  # validators, likewise: of 64 at once, each for a quarter of an hour, that is half a month
 
 

@@ -1,7 +1,7 @@
-"""The lock taken from a holder that may live: whatever it writes from then on must not count.
+"""Fencing: after the lock is stolen from a holder that may be alive, nothing that it writes counts.
 
-A holder looks at its lock every quarter of its lease. To its log it appends every few seconds, and there it
-is turned away at once where somebody has appended under a higher epoch: so a theft leaves a segment in each.
+A holder checks its lock every quarter of its lease. It appends to its log every few seconds, and that fails
+at once where a segment with a higher epoch is there: so whoever steals a lock appends a segment to each log.
 """
 
 from __future__ import annotations

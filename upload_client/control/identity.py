@@ -75,7 +75,7 @@ def _machine() -> tuple[str | None, str | None, str | None]:
 
 
 def _start_time(pid: int) -> str | None:
-    """When a process started, in the platform's own terms; None if it cannot be told.
+    """When a process started, in the platform's own terms; None if it cannot be determined.
 
     A process that has ended and is only waiting to be buried has the start time "ended".
     """

@@ -1,6 +1,6 @@
-"""`Lock`: the object that says who owns a delivery.
+"""`Lock`: the lock object of a delivery.
 
-It carries out what `upload_client.core.lease` decides.
+The decisions are `upload_client.core.lease`'s.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ class Lock:
 
     @property
     def may_write(self) -> bool:
-        """Whether a new write may be started now: asked before each, it costs two looks at clocks."""
+        """Whether a new write may begin now. It is called before each write, and reads two clocks."""
         lease = self._lease
         if lease is None:
             return False

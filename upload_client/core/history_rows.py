@@ -174,7 +174,7 @@ class HistoryRows:
         While they are held, no files can be added.
 
         Raises:
-            ValueError: a path cannot be told from the next one, or too much was said too early.
+            ValueError: a path cannot be distinguished from the next one, or too many verdicts came too early.
         """
         self._begin()
         n = len(self._known) + len(self._others)

@@ -1,9 +1,9 @@
-"""The lock of a delivery: a lease with a fencing number. May I take it, do I keep it, must I stop?
+"""The lease of a delivery, with its fencing number: when it may be taken, is held, is lost.
 
-Two clocks are never mixed. Whether *somebody else's* lock is old is judged by the store's clock alone
-(``Date`` of its answer minus ``Last-Modified`` of the lock), because the clock of a provider's machine
-may be wrong. Whether *my own* lease still holds is judged by this machine's clocks alone, counted from
-before the confirmed write was sent, so that my time always runs out before the others' does.
+Two clocks are never mixed. The age of *another agent's* lock is measured by the store's clock alone (``Date``
+of its answer minus ``Last-Modified`` of the lock), because the clock of a provider's machine may be wrong.
+The *own* lease is measured by this machine's clocks alone, counted from before the confirmed write was sent,
+so that it always ends here before others may take the lock.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ def detect(name: str, start: bytes, is_there: Callable[[str], bool] = lambda _: 
         is_there: whether something is the path of a file in the source.
 
     Returns:
-        None where it cannot be told. That a table has no column ``path`` is for its reader to say.
+        None where it cannot be determined. That a table has no column ``path`` is for its reader to say.
     """
     if start.startswith(_PARQUET):
         return "parquet"

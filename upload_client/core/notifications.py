@@ -30,7 +30,7 @@ _ARN = re.compile(r"arn:aws[a-z-]*:sns:([a-z0-9-]+):\d{12}:[A-Za-z0-9_-]{1,256}(
 
 
 class TargetError(ValueError):
-    """A target cannot be told anything."""
+    """A target cannot be notified."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,7 +150,7 @@ def is_ours(kind: Kind, start: bytes, end: bytes = b"") -> bool:
 
 
 def whose(start: bytes, end: bytes = b"") -> Kind | Literal["profile"] | None:
-    """Which kind of file of ours one is; None: it is none, as far as can be told.
+    """Which kind of file of ours one is; None: it is none, as far as is known.
 
     ``profile`` is one that a person may have written: a TOML file that sets nothing but our settings.
 

@@ -105,7 +105,7 @@ class ValidatorWatch:
         return now - self._busy_since < self._busy
 
     def started(self) -> None:
-        """The starter says that a validator runs; or its answer was lost, and the log will tell."""
+        """The starter says that a validator runs; or its answer was lost, and the log will show."""
         if self._counts:
             self._may_restart = False
         self._running = True

@@ -61,7 +61,7 @@ _CHECKPOINT_AT_END = 16  # segments of all logs that are quicker read than a che
 def complete(connected: ConnectedRun) -> None:
     """Everything is judged or given up: hold it against the bucket, and leave a receipt if all is valid.
 
-    Of a million files that takes minutes, and the validators leave a client of whom they hear nothing.
+    Of a million files that takes minutes, and the validators leave a client from whom they receive nothing.
     """
 
     def look() -> None:

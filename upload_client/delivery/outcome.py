@@ -16,11 +16,11 @@ from upload_client.support.secrets import without_secrets
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """The end of a delivery, or of this run of it.
+    """The outcome of a run.
 
     Attributes:
         exit_code: what the command line exits with; 0: every file is delivered and valid.
-        headline: the same in one sentence.
+        headline: the outcome in one sentence.
         counts: files in each state.
         bytes_sent: bytes of content that this run sent.
         files_sent: files that this run brought into the landing bucket.
@@ -30,7 +30,7 @@ class Outcome:
         receipt_file: the same receipt as a file; None where this run has not written it, or not there.
         receipt_sha256: of the receipt, hex; None where this run has not written it.
         error: what ended the run, if something did.
-        not_opened: of the valid files those that the validator has not looked into: why, and how many.
+        not_opened: valid files that the validator has not opened: how many, by reason.
     """
 
     exit_code: int

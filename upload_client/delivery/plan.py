@@ -185,7 +185,7 @@ class _Planner:
             n_listed += len(keys)
             self._listed(n_listed)
             self._look_at(undecided, *self._open_to_question(keys, sizes, etags))
-        if any(size < 0 for size in self._sizes):  # else the index says it, and sending it will tell
+        if any(size < 0 for size in self._sizes):  # else the index says it, and sending it will show
             for row, reason in enumerate(self._reasons):
                 if reason == _UNDECIDED and self._sizes[row] < 0:
                     self._sizes[row] = self._local(self._ledger.relpath(row)).size
@@ -348,8 +348,8 @@ class _Planner:
     def _checksums(self, relpath: str, digests: Mapping[str, bytes]) -> tuple[str, str | None]:
         """CRC32 of the file's content (base64), and, where it is wanted, its SHA-256 (hex).
 
-        The first is empty where it cannot be told, or another checksum is not the index's. Then the file is
-        sent, and what is wrong with it is said.
+        The first is empty where it cannot be determined, or another checksum is not the index's. Then the
+        file is sent, and what is wrong with it is said.
         """
         if self._root.bucket is not None:
             try:

@@ -101,7 +101,7 @@ class Run:
         source: the files.
         settings: as far as they are known before the login.
         session: whose credentials to use; None: those of a login.
-        reporter: is told what happens.
+        reporter: receives the events.
         prompt: asks the person for what a login needs; None: nobody is asked.
         clock: the machine's.
         output_dir: where state dump and receipt go.
@@ -235,11 +235,11 @@ class Run:
             pass
 
     def message(self, text: str, mtype: MessageType, code: MessageCode | None) -> None:
-        """Tell the person a sentence; without a code where the words are somebody else's."""
+        """Show the person a sentence; without a code where the text is not from this program."""
         self.notify(Message(text, mtype, code))
 
     def notice_clock(self) -> None:
-        """Tell the person, once, that this machine's clock is wrong."""
+        """Notify the person, once, that this machine's clock is wrong."""
         if notice := self.clock.notice():
             self.message(notice, "warning", MessageCode.CLOCK_SKEW)
 

@@ -252,10 +252,10 @@ def connect(run: Run) -> None:
 
 @contextlib.contextmanager
 def _keeping_alive(run: Run, writer: LogWriter) -> Iterator[Callable[[], None]]:
-    """Within this, tell the log now and then that the run is at work; what is given looks whether it is due.
+    """Write keepalives to the log while this block runs; yields a function that writes one if it is due.
 
     To read files whose times have changed can take hours, and validators that come by themselves are there
-    since the fence: they leave a client of whom they hear nothing, and tell the receiver so.
+    since the fence: they leave a client from whom they receive nothing, and tell the receiver so.
     """
     appended_at = run.clock.monotonic()
 
@@ -633,7 +633,7 @@ def _wait_for_validator(
 
 
 def write_index(connected: ConnectedRun) -> None:
-    """Put the index, with the column ``will_transfer``, into the control bucket; tell the log."""
+    """Write the index, with the column ``will_transfer``, to the control bucket, and log it."""
     ledger = connected.ledger
     body = encode_index(connected.run.source.index.files, [state == "ready" for state in ledger.states()])
     key = connected.buckets.layout.index(connected.lock.epoch)

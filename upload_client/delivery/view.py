@@ -1,4 +1,4 @@
-"""A delivery as its caller may ask about it."""
+"""The read-only properties of a delivery, for its caller."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class DeliveryView:
-    """A delivery by one run, to be asked for its names, where it is, its files; nothing here changes it."""
+    """The properties of a delivery by one run: names, state, files. None of them changes it."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
@@ -65,7 +65,7 @@ class DeliveryView:
 
     @property
     def state(self) -> ClientState:
-        """Where the run is; see `docs/protocol.md`."""
+        """The state of the run; see `docs/protocol.md`."""
         return self._run.state
 
     @property
@@ -125,7 +125,7 @@ class DeliveryView:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Oddities of the files that are no error, such as names that look like an accident."""
+        """Warnings about the files, such as names that look like an accident."""
         return tuple(text for _, text in self._run.source.warnings)
 
     @property

@@ -114,7 +114,7 @@ def _try_for(seconds: float, call: Callable[[], object]) -> bool:
 
 
 class _Nobody:
-    """Is told, and says nothing."""
+    """A reporter that shows nothing."""
 
     def handle(self, event: Event) -> None:
         pass

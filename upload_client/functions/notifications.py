@@ -202,7 +202,7 @@ class NotificationRouter(LambdaHandler[NotificationRequest, NotificationResponse
         self.sns = sns or SNSNotifier()
 
     def handle(self, request: NotificationRequest) -> NotificationResponse:
-        """Tell them all; a target that cannot be told is a result as well."""
+        """Notify all targets; one that cannot be notified is a result as well."""
         results = [self._notify(request.content, given, n) for n, given in enumerate(request.targets)]
         failed = sum(not result.success for result in results)
         self.add_count_metric("NotificationsSent", len(results) - failed)

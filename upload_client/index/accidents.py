@@ -74,7 +74,7 @@ def _pointers(index: Files, source: Path) -> list[str]:
                 if is_pointer(file.read(POINTER_BYTES)):
                     found.append(path)
         except OSError:
-            continue  # sending it will tell
+            continue  # sending it will show
     return found
 
 
@@ -92,7 +92,7 @@ def _scripts(paths: Sequence[str], source: Path) -> list[str]:
             with open(os.path.join(root, on_disk(path)), "rb") as file:  # noqa: PTH118, PTH123
                 content = file.read(_MAX_SCRIPT)
         except OSError:
-            continue  # sending it will tell
+            continue  # sending it will show
         if any(call in content for call in _CALLS):
             found.append(path)
     return found

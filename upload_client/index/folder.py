@@ -204,7 +204,7 @@ class Folder:
         None for that: it is a regular file and can be.
 
         Args:
-            left: is told what is left out.
+            left: receives what is left out.
 
         Raises:
             UsageError: patterns in an ``.uploadignore`` cannot be read.

@@ -44,7 +44,7 @@ def take(
         choice: which files are wanted.
         as_format: the list's kind; None: that is found out.
         own: take the source's own list, where it has one.
-        notify: is told what a person should know about its reading.
+        notify: called with each notice about its reading.
         on_progress: of a list that has to be held against the files.
         listing: size of each file, by path, of a bucket that has been listed.
 
@@ -118,7 +118,7 @@ def select_from(
     """
     if isinstance(source, Path):
         if not os.path.isdir(source):  # noqa: PTH112
-            return files  # checking the index will tell
+            return files  # checking the index will show
         return select(files, choice, source, Folder(source, choice).patterns)
     listed = _listed(source) if listing is None else listing
 

@@ -115,7 +115,7 @@ def read_manifest(
 
     Raises:
         InvalidIndex: it is not such a list, or (BagIt) a file is not what it says; with row and reason.
-        UsageError: it cannot be read, or its kind cannot be told.
+        UsageError: it cannot be read, or its kind cannot be determined.
     """
     where = "standard input" if str(path) == STDIN else shown(path)
     plain, is_there = spelling(source)

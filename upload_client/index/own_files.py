@@ -53,7 +53,7 @@ class Recogniser:
         self._n = [0, 0]  # files looked into for their suffix alone: elsewhere, and where people work
 
     def __call__(self, relpath: str, path: str) -> str | None:
-        """The kind of file, in a few words; None: none of ours, as far as can be told.
+        """The kind of file, in a few words; None: none of ours, as far as is known.
 
         Args:
             relpath: relative to the source.
@@ -71,7 +71,7 @@ class Recogniser:
             start, end = ends_of(path)
             return "a receipt's time-stamp" if is_time_stamp(name, start) else named(start, end, near=near)
         except OSError:
-            return None  # sending it, or the check, will tell
+            return None  # sending it, or the check, will show
 
 
 def named(start: bytes, end: bytes = b"", *, near: bool = True) -> str | None:

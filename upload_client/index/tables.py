@@ -289,7 +289,7 @@ class _Table:
             self.unknown.append(size is None)
 
     def _take_checksums(self, checksums: Sequence[str | None]) -> None:
-        """Add them in few bytes; as they stand there, where one is none: checking the index will tell."""
+        """Add them in few bytes; as they stand there, where one is none: checking the index will show."""
         if isinstance(self.checksums, ChecksumColumn):
             with contextlib.suppress(ValueError):
                 self.checksums.add(checksums)

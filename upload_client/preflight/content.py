@@ -146,7 +146,7 @@ def _batches(files: Iterable[tuple[str, int]]) -> Iterator[list[str]]:
 
 
 _Wrong = tuple[str, str, bool]
-"""Path, reason, and whether nobody can tell."""
+"""Path, reason, and whether it is undecided."""
 
 
 def _ready(expectations: Expectations | None) -> Expected | None:

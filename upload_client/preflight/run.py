@@ -124,7 +124,7 @@ class Run:
 
     Attributes:
         request: what is to be delivered.
-        report: is told what is being done now.
+        report: called with what is being done now.
         clock: time.
         seen: checks that have a finding.
         why_not: why what has no finding was not tried.

@@ -52,7 +52,7 @@ def preflight(
 
     Args:
         request: what is to be delivered.
-        report: is told what is being done now, for people.
+        report: called with what is being done now, for people.
         clock: time.
 
     Yields:

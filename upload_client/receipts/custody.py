@@ -270,7 +270,7 @@ def chain_in(bucket: Bucket, prefix: str = "") -> StoredChain:
             line = repeat_while_lost(partial(bucket.get, key, limit=MAX_LINE)).body
             decode_envelope(line)
         except NotFound:
-            continue  # it was removed meanwhile: the next one will tell
+            continue  # it was removed meanwhile: the next one will show
         except ObjectTooLarge:
             foreign.append(f"{for_log(key)}: it is too long for a record")
         except BadSignature as error:

@@ -47,7 +47,7 @@ Progress = Callable[[int, int], None]
 
 _EVERYTHING = Choice()
 _LOOKS = 16  # objects asked for at once
-_KINDS = 1000  # ways of being judged that are told apart: as many as a client keeps
+_KINDS = 1000  # ways of being judged that are distinguished: as many as a client keeps
 
 
 class Checked(NamedTuple):
@@ -87,7 +87,7 @@ def compare_with(path: Path, other: Path, report: Report) -> None:
     Args:
         path: the receipt.
         other: the later receipt; or a list of files, as `upload_client.index.read_index` takes it.
-        report: is told each difference.
+        report: called with each difference.
 
     Raises:
         UsageError: one of them cannot be read.
@@ -152,7 +152,7 @@ def check_folder(
     Args:
         path: the receipt.
         source: the folder.
-        report: is told each difference.
+        report: called with each difference.
         choice: which files were wanted.
         n_threads: files read at the same time; None: one for each processor.
         on_progress: called now and then with the numbers of files and of bytes done.
@@ -217,7 +217,7 @@ def check_buckets(
         path: the receipt.
         receipt: what was found in it.
         buckets: of the delivery.
-        report: is told each difference.
+        report: called with each difference.
         download: read every object, too, and compare its CRC32, and its SHA-256 where the receipt has it.
         on_progress: called now and then with the numbers of files and of bytes done.
 

@@ -213,7 +213,7 @@ class Accounts:
         """Why somebody without a policy of their own may need their keys, as a clause; None: for nothing.
 
         Rights come from attached policies and from groups, too. Where a store does not say of one of them, as
-        of users in a file of its configuration, nobody can tell.
+        of users in a file of its configuration, that is not known.
         """
         try:
             attached = self._iam.list_attached_user_policies(UserName=user)["AttachedPolicies"]

@@ -59,7 +59,7 @@ Waits = Generator[int, int, T]
 """Yields what is waited for, is told what has happened (0: for too long, nothing), returns a T."""
 
 RateLimit = Callable[[int], int]
-"""Is told how many bytes are to go, waits until some may, and says how many of them: at least one."""
+"""Called with the bytes to send; waits for the rate limit, and returns how many may go: at least one."""
 
 _ONE_SEND = 64 * 1024  # up to here, copying a body behind its head is cheaper than a second call
 _RECORDS = 256 * 1024  # of plain text for TLS at a time: OpenSSL wants the same bytes again after a wait

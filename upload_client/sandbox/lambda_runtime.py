@@ -87,7 +87,7 @@ def main(name: str) -> int:
         os.dup2(2, 1)
         try:
             handler = load_handler(name)
-        except Exception as error:  # noqa: BLE001 — told to whoever invokes it
+        except Exception as error:  # noqa: BLE001 — reported to the caller
             handler = _raising(error)
         lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         threading.Thread(target=_listen, args=(lines,), daemon=True, name="listen").start()

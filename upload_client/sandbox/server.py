@@ -89,7 +89,7 @@ class Site:
 
 
 def _signed_for_s3(environ: WSGIEnvironment) -> bool:
-    # moto's own way to tell services apart reads a directory for each request: 2 ms of its 3.
+    # moto's own way to distinguish services reads a directory for each request: 2 ms of its 3.
     return "/s3/aws4_request" in environ.get("HTTP_AUTHORIZATION", "")
 
 

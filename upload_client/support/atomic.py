@@ -96,8 +96,8 @@ def check_free(path: Path, kind: Kind | None, *, hint: str = FORCE, force: bool 
 
     Args:
         path: where something is to be written. What is no regular file (a device, a pipe) keeps what it has.
-        kind: of what is to be written: an older one may be replaced. None: it cannot be told from what others
-            write, or people go on with it by hand, so that nothing is replaced.
+        kind: of what is to be written: an older one may be replaced. None: it cannot be distinguished from
+            what others write, or people go on with it by hand, so that nothing is replaced.
         hint: what to do about it.
         force: whatever file is there may be replaced.
 
@@ -141,7 +141,7 @@ def _check_ours(path: Path, kind: Kind | None, hint: str) -> None:
             return
         ours = kind is not None and is_ours(kind, *ends_of(path))
     except (FileNotFoundError, NotADirectoryError):
-        return  # there is room, or no folder for it, which writing will tell
+        return  # there is room, or no folder for it, which writing will show
     except OSError as error:
         raise UsageError(
             f"{path} is there, and cannot be looked at: {error.strerror or error}", hint=hint

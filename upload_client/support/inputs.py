@@ -133,5 +133,5 @@ def is_once(path: Path) -> bool:
     try:
         mode = path.stat().st_mode
     except OSError:
-        return False  # opening it will tell
+        return False  # opening it will show
     return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)

@@ -20,7 +20,7 @@ class Patience:
     Args:
         seconds: How long an outage may last, from the first failure on; 0: nothing is asked twice.
         clock: Time.
-        notify: Is told once for each outage what is waited for.
+        notify: Called once for each outage, with what is waited for.
         meanwhile: Called before each further attempt; what it raises ends the waiting.
     """
 

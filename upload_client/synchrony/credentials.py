@@ -67,7 +67,7 @@ def session_of(text: str, warn: Callable[[str, MessageCode], None]) -> boto3.Ses
 
     Args:
         text: of that file; empty: there is none.
-        warn: is told what the person should fix.
+        warn: called with what the person should fix.
 
     Raises:
         UsageError: there is no such profile.

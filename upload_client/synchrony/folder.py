@@ -143,7 +143,7 @@ class Folder:
         Args:
             known: files as they were found before: whose size, times and inode are the same is not read.
             ignored: which paths are left alone.
-            on_progress: is told how many files were read.
+            on_progress: called with the number of files read.
 
         Returns:
             The files by path; what cannot be shared; and paths that are in the first, but may change within
@@ -412,7 +412,7 @@ def date_now(path: Path) -> bool:
     """Have a file be modified now, to the microsecond; whether that tells it from all that is written later.
 
     The clock that a system dates files by ticks some hundred times a second, which is too seldom for that. It
-    does not tell them apart either where the file system keeps times less exactly, such as FAT.
+    does not distinguish them either where the file system keeps times less exactly, such as FAT.
 
     Raises:
         OSError: it is not there.

@@ -116,7 +116,7 @@ class Memory:
             write_whole(self._books / name, data)
 
     def cache(self) -> Cache:
-        """The files that need not be read again; none where it cannot be told."""
+        """The files that need not be read again; none where it cannot be determined."""
         data = self._cache = self.book(_CACHE) or b""
         try:
             found = msgspec.msgpack.decode(data, type=Cache) if data else Cache()

@@ -21,7 +21,7 @@ class ConcurrentChange(Exception):  # noqa: N818 - reads as what it says
 
 
 class RemoteFile(NamedTuple):
-    """A file on the other side: bytes, what tells its versions apart, and when it came, in Unix seconds."""
+    """A file on the other side: bytes, what distinguishes its versions, and when it came, in Unix seconds."""
 
     size: int
     etag: str

@@ -3,8 +3,8 @@
 A directory has no conditional writes: whoever writes holds a lock for that moment, looks once more, and
 renames. What tells versions apart is size and time of modification; inodes are not the same on every machine.
 Where a file was modified so shortly before it was looked at that it may be modified again at the same time
-(`core.uploads.settled_mtime`), its MD5 tells them apart, too: it stands behind a colon in what passes for an
-ETag. How late it is then says the file system's own clock, which may be that of another machine.
+(`core.uploads.settled_mtime`), its MD5 distinguishes them, too: it stands behind a colon in what passes for
+an ETag. How late it is then says the file system's own clock, which may be that of another machine.
 """
 
 from __future__ import annotations

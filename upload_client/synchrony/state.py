@@ -74,8 +74,8 @@ class SyncState:
         folder: a person's.
         remote: the other side.
         name: whose edits these are.
-        warn: is told what a person should know, once each.
-        report: is told how far it is: what is done, how many, of how many.
+        warn: called with each notice for the person, once.
+        report: called with the progress: what is done, how many, of how many.
         clock: time; it is written down and never decides.
 
     Attributes:

@@ -32,8 +32,8 @@ class Sync:
         folder: a person's.
         remote: the other side.
         name: whose edits these are.
-        warn: is told what a person should know, once each, with its code.
-        report: is told how far it is: what is done, how many, of how many.
+        warn: called with each notice for the person, once, with its code.
+        report: called with the progress: what is done, how many, of how many.
         clock: time; it is written down and never decides.
     """
 

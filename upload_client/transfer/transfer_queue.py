@@ -124,5 +124,5 @@ class TransferQueue:
 
 
 def _is_known(task: TransferTask) -> bool:
-    """Whether a copy takes one request, as far as can be told."""
+    """Whether a copy takes one request, as far as is known."""
     return task.size is not None and task.source_etag is not None and not task.digests

@@ -112,7 +112,7 @@ class JsonlReporter:
         self._report_trouble()
 
     def _report_trouble(self) -> None:
-        """Tell people, once, that a program hears nothing more."""
+        """Notify people, once, that a program hears nothing more."""
         error, self._lines.trouble = self._lines.trouble, None
         if error is not None:
             why = f"the lines for a program cannot be written any more: {error.strerror}"

@@ -625,7 +625,7 @@ def _refuse_promises(judged: ManifestJudgement) -> None:
 
 
 def _refuse_unopened(checks: list[str], why: NotOpened | None) -> None:
-    """Refuse what was not opened; where that is for a library that is missing, nobody can tell."""
+    """Refuse what was not opened; where a library is missing, it stays undecided."""
     how = opened_as(checks) or ""
     if how.startswith(NOT_OPENED):
         if isinstance(why, LibraryMissing):

@@ -83,7 +83,7 @@ def title_of(loaded: Loaded, name: str, run: datetime) -> str:
 
 
 def runner_of(loaded: Loaded, name: str, run: datetime, hook: Hook) -> ActivityRunner:
-    """The runner of a job, which retries it and tells how it ended.
+    """The runner of a job, with its retries and notifications.
 
     Args:
         loaded: the schedule.

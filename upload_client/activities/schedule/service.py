@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 Notify = Callable[[str, Mapping[str, Any]], object]
-"""Is told what happens, for programs: the kind of an event, and its fields."""
+"""Receives the events, for programs: the kind of an event, and its fields."""
 
 Launch = Callable[[Callable[[], None]], object]
 
@@ -107,7 +107,7 @@ class Service:
     Args:
         loaded: the schedule.
         clock: time.
-        notify: is told what happens.
+        notify: receives the events.
         launch: runs a function beside this thread; None: in a thread of a pool.
         make: makes what runs a job; None: as the schedule says.
         me: the process that this is; None: found out.
@@ -517,7 +517,7 @@ def run_once(
         job: the name of the job.
         run: the moment for which; None: now. One that was run already is run again.
         clock: time.
-        notify: is told what happens.
+        notify: receives the events.
 
     Returns:
         Its exit code.

@@ -382,7 +382,7 @@ class Store:
             return self._busy(db)
 
     def running(self) -> dict[str, tuple[Holder, bool]]:
-        """The jobs under way: by which process, and whether it is still there as far as can be told."""
+        """The jobs under way: by which process, and whether it is still there as far as is known."""
         with self.errors("look at what runs"), self.engine.begin() as db:
             found = db.execute(_TAKEN_JOBS).mappings()
             holders = {row["job"]: _decode(row["holder"], row["version"]) for row in found}

@@ -118,7 +118,7 @@ def _sums_are_of_content(file: BinaryIO) -> bool:
 
 
 def _unpacked_sum(packing: bytes, data: bytes) -> bytes | None:
-    """The checksum of what a block unpacks to; None where that cannot be told here."""
+    """The checksum of what a block unpacks to; None where that cannot be determined here."""
     digest, left = hashlib.md5(usedforsecurity=False), MAX_ARRAY
     try:
         for piece in _UNPACKERS.get(packing, _unpack_not)(data):
@@ -296,7 +296,7 @@ _PLAIN_VALUE = re.compile(r"[^\[\]]+")
 def leaves(tree: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
     """Path, kind and value of what a tree holds, but for what asdf itself has written there.
 
-    Elements of a list have paths where a name tells them apart; else the list is told as one.
+    Elements of a list have paths of their own where a name distinguishes them; else the list is one value.
     """
     seen: set[int] = set()
     yield from _leaves({key: value for key, value in tree.items() if key not in _OWN}, "", seen)

@@ -353,7 +353,7 @@ class _MzMl(_Xml):
             self.at, self._inside = self.parser.CurrentByteIndex, name
 
     def _begun(self) -> _Values | None:
-        """An array whose type and packing are told beside it; else nobody can tell its length."""
+        """An array whose type and packing are declared; else its length is not known."""
         sizes = [size for kind, size in _MZML_TYPES.items() if kind in self._kinds]
         packings = self._kinds & {_MZML_ZLIB, _MZML_PLAIN}
         if self._elements is None or len(sizes) != 1 or len(packings) != 1 or self._kinds & _MZML_OTHERS:

@@ -1,4 +1,4 @@
-"""Rasters, points and shapes: TIFF (GeoTIFF, COG), LAS and LAZ, shapefiles, by what their headers tell.
+"""Rasters, points and shapes: TIFF (GeoTIFF, COG), LAS and LAZ, shapefiles, by what their headers declare.
 
 TIFF 6.0, https://www.itu.int/itudoc/itu-t/com16/tiff-fx/docs/tiff6.pdf, 2, 8 and 15; BigTIFF:
 http://bigtiff.org. LAS 1.4 R15: https://www.asprs.org/divisions-committees/lidar-division/laser-las-file-format-exchange-activities,
@@ -334,7 +334,7 @@ _NOT_CHUNKED = b"\1\0"
 
 
 def open_shapes(file: BinaryIO, size: int, budget: Budget) -> None:
-    """Open the shapes of a shapefile, or the index of them: each record, and the length that it tells."""
+    """Open the shapes of a shapefile, or the index of them: each record, and the length that it declares."""
     file.seek(0)
     head = file.read(100)
     if int.from_bytes(head[:4]) != 9994:

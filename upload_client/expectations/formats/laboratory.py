@@ -76,7 +76,7 @@ _ANY_OF_MAP = 1000
 
 
 def open_nd2(file: BinaryIO, size: int, budget: Budget) -> None:
-    """Open ND2 of Nikon: the map at its end, and each chunk that it tells of."""
+    """Open ND2 of Nikon: the map at its end, and each chunk that it declares."""
     file.seek(0)
     head = file.read(16)
     if head[4:8] == b"jP  ":

@@ -147,7 +147,7 @@ _PMTILES_HEAD = 127
 
 
 def open_pmtiles(file: BinaryIO, size: int, _budget: Budget) -> None:
-    """Open PMTiles: that all parts that its header tells of are there."""
+    """Open PMTiles: that all parts that its header declares are there."""
     file.seek(0)
     head = file.read(_PMTILES_HEAD)
     if head[:7] != b"PMTiles":

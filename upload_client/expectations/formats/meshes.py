@@ -1,4 +1,4 @@
-"""Surfaces and clouds of points: STL, PLY, E57, by the numbers that they tell.
+"""Surfaces and clouds of points: STL, PLY, E57, by the numbers that they declare.
 
 STL: https://www.loc.gov/preservation/digital/formats/fdd/fdd000505.shtml. PLY: Greg Turk, "The PLY Polygon
 File Format". E57: ASTM E2807, 6.3: pages of 1,024 bytes, each with a CRC-32C.

@@ -23,7 +23,7 @@ _MAX_CHUNK = 256 * 1024 * 1024
 
 
 def open_grib(file: BinaryIO, size: int, budget: Budget) -> None:
-    """Open a GRIB file: each message has the length that it tells, and its end there."""
+    """Open a GRIB file: each message has the length that it declares, and its end there."""
     at, n = 0, 0
     while (at := _next_grib(file, at, budget)) >= 0:
         n += 1
@@ -67,7 +67,7 @@ def _next_grib(file: BinaryIO, at: int, budget: Budget) -> int:
 
 
 def open_mcap(file: BinaryIO, size: int, budget: Budget) -> None:
-    """Open an MCAP file: all its records, the sums that it tells, and the mark at its end."""
+    """Open an MCAP file: all its records, the checksums that it declares, and the mark at its end."""
     file.seek(0)
     if file.read(len(_MAGIC)) != _MAGIC:
         raise ValueError("it does not begin as MCAP does")

@@ -23,7 +23,7 @@ _PLAIN, _PACKED = b"\x00\x00\xff\xff", b"\xcc\xcc\x00\x01"
 
 
 def open_root(file: BinaryIO, size: int, budget: Budget) -> None:
-    """Open a ROOT file: the end that its header tells, and the records there that were written last."""
+    """Open a ROOT file: the end that its header declares, and the records there that were written last."""
     file.seek(0)
     head = file.read(64)
     if head[:4] != b"root":
@@ -56,7 +56,7 @@ def _length(file: BinaryIO, at: int) -> int:
 
 
 def open_cdf(file: BinaryIO, size: int, budget: Budget) -> None:
-    """Open a CDF file: its first records, and the end that they tell. Files of NetCDF have that name, too."""
+    """Open a CDF file: its first records, and the end that they declare. NetCDF files have that name, too."""
     file.seek(0)
     head = file.read(8)
     if head[:3] == b"CDF" or head[:4] == b"\x89HDF":

@@ -1,4 +1,4 @@
-"""Pictures and sounds in motion: MP4 and its kin, AVI, Matroska, Ogg, by the lengths that they tell.
+"""Pictures and sounds in motion: MP4 and its kin, AVI, Matroska, Ogg, by the lengths that they declare.
 
 ISO/IEC 14496-12, 4.2 (boxes), Apple's QuickTime File Format; RIFF and OpenDML 1.02; RFC 9559 and RFC 8794
 (Matroska, EBML); RFC 3533 (Ogg). Nothing is decoded.

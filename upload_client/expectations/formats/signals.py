@@ -1,4 +1,4 @@
-"""Samples over time: WAV, FLAC, EDF and BDF, miniSEED, SEG-Y, by the lengths that they tell.
+"""Samples over time: WAV, FLAC, EDF and BDF, miniSEED, SEG-Y, by the lengths that they declare.
 
 WAV: RIFF, https://www.loc.gov/preservation/digital/formats/fdd/fdd000025.shtml, RF64: EBU Tech 3306. FLAC:
 RFC 9639, 8 and 9. EDF: https://www.edfplus.info/specs/edf.html; BDF:
@@ -22,7 +22,7 @@ _UNCOUNTED = (range(0x7FFF_E000, 0x8000_0001), range(0xFFFF_FF00, 2**32))
 
 
 def open_wav(file: BinaryIO, size: int, budget: Budget) -> None:
-    """Open a WAV file: whether the samples that it tells of are there."""
+    """Open a WAV file: whether the samples that it declares are there."""
     file.seek(0)
     head = file.read(12)
     if head[:4] not in (b"RIFF", b"RF64", b"BW64") or head[8:] != b"WAVE":

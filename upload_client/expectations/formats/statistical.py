@@ -1,4 +1,4 @@
-"""Tables of statistics programs: SAS, SPSS, Stata before version 13, R, by the lengths that they tell.
+"""Tables of statistics programs: SAS, SPSS, Stata before version 13, R, by the lengths that they declare.
 
 SAS7BDAT has no specification: its header is as ReadStat and pandas read it. Transport files:
 https://support.sas.com/techsup/technote/ts140.pdf. SPSS: https://www.gnu.org/software/pspp/pspp-dev/, "System

@@ -73,7 +73,7 @@ class _Unpacker(NamedTuple):
 
     Attributes:
         shape: of it.
-        due: bytes of it, unpacked; None: nobody can tell.
+        due: bytes of it, unpacked; None: not known.
         codecs: the last one to be undone is the first.
         budget: what all of it may take.
     """
@@ -163,7 +163,7 @@ def _n_bytes(data: Any) -> int:  # noqa: ANN401 — bytes, or an array of a libr
 
 
 def _stored_bytes(codecs: Codecs, item_bytes: int | None) -> int | None:
-    """Bytes of an element as it is stored; None: nobody can tell."""
+    """Bytes of an element as it is stored; None: not known."""
     for name, how in codecs:
         if name == "cast_value":
             item_bytes = item_bytes_of(how["data_type"])

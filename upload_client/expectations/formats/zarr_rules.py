@@ -324,7 +324,7 @@ def _elements(chunk: Chunk, kind: Type, content: Mapping[str, Any]) -> npt.NDArr
     """A chunk as an array of its shape.
 
     Raises:
-        NotOpened: nobody can tell here how its elements lie in it.
+        NotOpened: the layout of its elements is not known here.
     """
     n = math.prod(chunk.shape)
     data = chunk.data

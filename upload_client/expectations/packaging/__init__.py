@@ -146,7 +146,7 @@ def judge(
         tally = _Tally(path, listing, findings)
         for number, promise in enumerate(promised.promises):
             if number >= _MAX_PROMISES:
-                raise TooLarge(f"it promises more than {_MAX_PROMISES:,} files")  # noqa: TRY301 - told below
+                raise TooLarge(f"it promises more than {_MAX_PROMISES:,} files")  # noqa: TRY301 - reported below
             go_on()
             tally.add(promise)
         if packaging == "Zarr" and listing.complete and getattr(rules, "format", "") == "zarr":

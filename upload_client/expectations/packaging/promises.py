@@ -106,7 +106,7 @@ class Listing(Protocol):
         """The number of files in the payload folder of a bag, and their bytes; None: nobody knows."""
 
     def content(self, path: str, most: int) -> bytes | None:
-        """The content of a file of the delivery; None: nobody can tell it here.
+        """The content of a file of the delivery; None: not known here.
 
         Raises:
             Undecided: it has not arrived yet.
@@ -114,10 +114,10 @@ class Listing(Protocol):
         """
 
     def digests(self, path: str, algorithms: tuple[str, ...]) -> Mapping[str, bytes]:
-        """Checksums of the content; those that nobody can tell here are left out."""
+        """Checksums of the content; those that are not known here are left out."""
 
     def remember(self, path: str, sums: tuple[tuple[str, bytes], ...], manifest: str) -> None:
-        """Take note of what a manifest says of a file whose content nobody can tell here, or not yet."""
+        """Remember the checksums in a manifest for a file whose content is not known here, or not yet."""
 
 
 def sibling(manifest: str, name: Any, *, is_url: bool = False) -> str | None:  # noqa: ANN401 — from a manifest

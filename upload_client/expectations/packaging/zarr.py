@@ -61,7 +61,7 @@ class Array(NamedTuple):
     Attributes:
         shape: of it.
         chunk: the shape of a chunk; where chunks lie in shards, of a shard.
-        item_bytes: bytes of an element; None: nobody can tell.
+        item_bytes: bytes of an element; None: not known.
         is_packed: whether its chunks may have other bytes than their elements.
         prefix: what the keys of its chunks begin with.
         separator: in these.
@@ -316,7 +316,7 @@ def _edges(
 
 
 def item_bytes_of(kind: Any) -> int | None:  # noqa: ANN401 — from metadata
-    """Bytes of an element of a type of version 3; None: nobody can tell."""
+    """Bytes of an element of a type of version 3; None: not known."""
     if isinstance(kind, dict):
         name, length = kind.get("name"), (kind.get("configuration") or {}).get("length_bytes")
         if name in _EIGHT_BYTES:

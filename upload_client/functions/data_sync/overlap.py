@@ -52,7 +52,7 @@ def are_one_place(here: Bucket, there: Bucket, warn: Callable[[str], object]) ->
     Args:
         here: where it is looked for.
         there: where it is put, and deleted again.
-        warn: hears of one that stays.
+        warn: called with one that stays.
 
     Raises:
         StoreError: a bucket refuses.

@@ -88,7 +88,7 @@ class SyncRun:
 
     Args:
         request: what is asked for.
-        warn: hears warnings, one line each.
+        warn: called with each warning, one line.
 
     Attributes:
         counts: what was done so far.

@@ -49,7 +49,7 @@ def run_sync(request: DataSyncRequest, warn: Callable[[str], object] = _log.warn
 
     Args:
         request: what; see there.
-        warn: hears warnings, one line each.
+        warn: called with each warning, one line.
 
     Raises:
         FileNotFoundError: the source is not there, and `fail_if_missing`; so it is, too, of a move that was
@@ -221,7 +221,7 @@ class SelectedFiles:
     Args:
         request: its paths are folders.
         paths: of the files, relative to both.
-        warn: hears warnings, one line each.
+        warn: called with each warning, one line.
 
     Attributes:
         counts: what was done, also where an error has ended it.

@@ -227,7 +227,7 @@ def remove_delivery(
     Args:
         job: what.
         receipt: head, SHA-256 and files of its last receipt.
-        report: hears what is done, a line each.
+        report: called with each step done, one line.
 
     Raises:
         HandOverRefused: the receiver's own logs do not prove the receipt; nothing was removed.

@@ -141,7 +141,7 @@ def hand_over(job: Job, report: Callable[[str], object] = _log.info) -> HandedOv
 
     Args:
         job: what.
-        report: hears what is done, a line each.
+        report: called with each step done, one line.
 
     Raises:
         NotComplete: there is no receipt.

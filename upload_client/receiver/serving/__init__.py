@@ -1,1 +1,1 @@
-"""Receiving on any S3: one process that judges what comes of all deliveries, and tells how each has ended."""
+"""A receiver on any S3: one process that validates all deliveries, and reports the outcome of each."""

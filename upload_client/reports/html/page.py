@@ -37,7 +37,7 @@ FIRST_ROWS = 50
 NAMED = 10
 """Largest files, and slowest ones."""
 MAX_KINDS = 100
-"""Reasons that are told apart."""
+"""Reasons that are distinguished."""
 MAX_RUNS = 50
 """Runs that are listed, the last ones."""
 MAX_MESSAGE = 500
