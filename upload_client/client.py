@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import operator
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +19,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Self, TypeVar
 
 from upload_client.aws.auth import Prompt
+from upload_client.aws.pipeline import check_config
 from upload_client.control.delivery_buckets import usage_errors
 from upload_client.control.identity import new_agent_id
 from upload_client.control.log import LogReader
@@ -47,9 +47,10 @@ from upload_client.index.files import FileIndex
 from upload_client.s3.bucket import Bucket, StoreError
 from upload_client.s3.write_guard import checking
 from upload_client.settings import Settings, load_settings
+from upload_client.support.arguments import boolean, can, path, text, texts, whole
 from upload_client.support.clock import SYSTEM, Clock
 from upload_client.support.in_use import files_in_use
-from upload_client.ui import CallbackReporter
+from upload_client.ui import reporter_of
 from upload_client.ui.plain import PlainReporter
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ class UploadClient(DeliveryView):
         max_retries: second and later tries for each file; None: as the settings say.
         settings: see `upload_client.settings`; None: from the environment and the default profile.
         session: a boto3 session to use in place of a login.
-        reporter: receives the events; None: log lines on stderr.
+        reporter: receives the events, a function each by itself; None: log lines on stderr.
         output_dir: where the state dump goes; None: the working directory.
         include: patterns, as in a .gitignore; where there are any, other files are left out.
         exclude: patterns of files that are left out, besides those that the settings and an
@@ -155,7 +156,7 @@ class UploadClient(DeliveryView):
         max_retries: int | None = 2,
         settings: Settings | None = None,
         session: boto3.Session | None = None,
-        reporter: Reporter | None = None,
+        reporter: Reporter | Callable[[Event], object] | None = None,
         output_dir: str | Path | None = None,
         include: Sequence[str] | str = (),
         exclude: Sequence[str] | str = (),
@@ -167,8 +168,24 @@ class UploadClient(DeliveryView):
         n_batches: int = 16,
         clock: Clock = SYSTEM,
     ) -> None:
-        if lambda_client_config is not None and not isinstance(lambda_client_config, dict):
-            raise UsageError("lambda_client_config is not a dict of botocore's Config arguments")
+        if lambda_client_config is not None:
+            check_config(lambda_client_config)
+        for name, given, methods, what in (
+            ("session", session, ("client", "get_credentials"), "a boto3 session"),
+            ("prompt", prompt, (), "a function that asks a person, and gives back the answer"),
+            ("executor", executor, ("submit",), "an executor, as of concurrent.futures"),
+            ("clock", clock, ("wall", "monotonic", "sleep"), "an upload_client.support.clock.Clock"),
+        ):
+            if given is not None:
+                can(name, given, methods, what)
+        shows = PlainReporter() if reporter is None else reporter_of(reporter)
+        if steal is not None:
+            text("steal", steal, "the name of the agent that holds the lock")
+        debug, resend_invalid = (
+            boolean(name, given) for name, given in (("debug", debug), ("resend_invalid", resend_invalid))
+        )
+        include, exclude = texts("include", include), texts("exclude", exclude)
+        output_dir = path("output_dir", "." if output_dir is None else output_dir)
         try:
             Layout(dataset, delivery_id, transfer_type)
             if own_agent_id is not None:
@@ -176,16 +193,16 @@ class UploadClient(DeliveryView):
         except ValueError as error:
             raise UsageError(str(error)) from None
         if n_threads is not None and n_threads != "auto":
-            n_threads = _whole("n_threads", n_threads, 1)
+            n_threads = whole("n_threads", n_threads, 1)
         if max_retries is not None:
-            max_retries = _whole("max_retries", max_retries, 0)
-        n_batches = _whole("n_batches", n_batches, 1)
+            max_retries = whole("max_retries", max_retries, 0)
+        n_batches = whole("n_batches", n_batches, 1)
         if settings is not None and not isinstance(settings, Settings):
             raise UsageError(
                 f"the settings are of the type {type(settings).__name__}",
                 hint="Make them with upload_client.load_settings().",
             )
-        if not Path(output_dir or ".").is_dir():
+        if not output_dir.is_dir():
             raise UsageError(
                 f"the output_dir {output_dir} is no folder",
                 hint="Make it, or name another one: the state of every file goes there at the end.",
@@ -195,7 +212,7 @@ class UploadClient(DeliveryView):
                 settings = load_settings()
         choice = Choice.of(
             include,
-            (*settings.exclude, *((exclude,) if isinstance(exclude, str) else exclude)),
+            (*settings.exclude, *exclude),
             symlinks=symlinks or settings.symlinks,
             in_use=files_in_use(),
         )
@@ -218,10 +235,10 @@ class UploadClient(DeliveryView):
                 Source(source, file_index, choice),
                 settings,
                 session=session,
-                reporter=reporter or PlainReporter(),
+                reporter=shows,
                 prompt=prompt,
                 clock=clock,
-                output_dir=Path(output_dir or "."),
+                output_dir=output_dir,
                 debug=debug,
             )
         )
@@ -233,6 +250,17 @@ class UploadClient(DeliveryView):
     def reader(self) -> LogReader:
         """Follows the validator's log; where several share the files, that of the first shard."""
         return self._connected().validation.reader
+
+    def __reduce__(self) -> str:
+        """Refuse to be pickled or copied.
+
+        Raises:
+            UsageError: it holds a lock, threads and connections, which are of this process.
+        """
+        raise UsageError(
+            "an UploadClient cannot be pickled or copied: it is of one run, in this process",
+            hint="Give the other process the arguments, and have it make a client of its own.",
+        )
 
     # --- the way of a delivery ---
 
@@ -253,7 +281,7 @@ class UploadClient(DeliveryView):
                 ``exit_code`` says which.
         """
         if reporter is not None:
-            self._run.reporter = CallbackReporter(reporter) if callable(reporter) else reporter
+            self._run.reporter = reporter_of(reporter)
         self._running_in = threading.get_ident()
         self._run.in_one_go = True
         try:
@@ -548,18 +576,3 @@ class UploadClient(DeliveryView):
         except BaseException as error:
             self._end(cut_short(error), crashed=False)
             raise
-
-
-def _whole(name: str, number: object, least: int) -> int:
-    """A whole number of at least so many, whatever kind it is of: NumPy has others.
-
-    Raises:
-        UsageError: it is none.
-    """
-    try:
-        found = operator.index(number)  # type: ignore[arg-type] # that is what is asked
-    except TypeError:
-        raise UsageError(f"{name} is {number!r}: it is a whole number, {least} or more") from None
-    if found < least:
-        raise UsageError(f"{name} is {found}: it is {least} or more")
-    return found

@@ -9,10 +9,13 @@ import pytest
 from upload_client.activities import (
     Activity,
     ActivityRunner,
+    ClientActivity,
     DataSource,
     DeliveryActivity,
+    FtpFileWriter,
     LocalFileWriter,
     RetryingActivity,
+    S3FileWriter,
 )
 from upload_client.activities.errors import NotDelivered
 from upload_client.errors import Interrupted, LoginRefused, UsageError
@@ -240,3 +243,30 @@ def test_without_handlers_it_is_logged_and_a_link_is_not(caplog):
         "succeeded: Customers x.csv",
         "failed: Customers x.csv: it broke off",
     ]
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: RetryingActivity(5), "activity is 5: it is an Activity"),
+        (lambda: RetryingActivity(Activity, tries=2), "activity is the class Activity: it is an Activity"),
+        (lambda: RetryingActivity(Activity(), tries="3"), "tries is '3': it is a whole number, 1 or more"),
+        (lambda: RetryingActivity(Activity(), delay="1"), "delay is '1': it is a number, 0 or more"),
+        (lambda: RetryingActivity(Activity(), backoff=-1), "backoff is -1: it is a number, 0 or more"),
+        (lambda: RetryingActivity(Activity(), exceptions=("x",)), "exceptions are no classes of exceptions"),
+        (lambda: RetryingActivity(Activity(), hook=5), "hook is 5: it is a function"),
+        (lambda: RetryingActivity(Activity(), sleep=5), "sleep is 5: it is a function"),
+        (lambda: ActivityRunner(5), "activity is 5: it is an Activity"),
+        (lambda: ActivityRunner(Activity(), success_handler=5), "success_handler is 5: it is an object with"),
+        (lambda: ActivityRunner(Activity(), failure_handler=5), "failure_handler is 5: it is an object with"),
+        (lambda: DeliveryActivity("text", 5), "writer is 5: it is an object with a method `write`"),
+        (lambda: Activity(metadata=5), "metadata is of the type int: it is a dict of names and values"),
+        (lambda: ClientActivity(5), "make is 5: it is a function that gives the arguments of UploadClient"),
+        (lambda: S3FileWriter(5), "client is 5: it is an S3Client"),
+        (lambda: FtpFileWriter(5), "client is 5: it is a connection to a server"),
+    ],
+)
+def test_an_argument_that_cannot_be_meant_is_refused_where_it_is_given(make, said):
+    with pytest.raises(UsageError) as refused:
+        make()
+    assert str(refused.value).startswith(said)

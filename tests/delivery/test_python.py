@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import inspect
+import pickle
 import secrets
 from pathlib import Path
 from typing import Any
@@ -12,9 +15,10 @@ from delivery.conftest import Delivery, content
 from waiting import until
 
 from upload_client import Bucket, NothingToDoError, UploadClient
-from upload_client.errors import UsageError
+from upload_client.errors import DeliveryError, UsageError
 from upload_client.index import scan
 from upload_client.transfer import TransferEngine
+from upload_client.ui.plain import PlainReporter
 
 
 def client_of(delivery: Delivery, source, index: pd.DataFrame, **options) -> UploadClient:
@@ -245,6 +249,9 @@ def test_a_checkpoint_saves_the_next_run_the_reading_of_the_logs(
     assert once_more.outcome.exit_code == 0
 
 
+REPORTER = "it is a reporter, or a function that is called with each event"
+
+
 @pytest.mark.parametrize(
     ("argument", "said"),
     [
@@ -254,14 +261,68 @@ def test_a_checkpoint_saves_the_next_run_the_reading_of_the_logs(
         ({"max_retries": -1}, "max_retries is -1: it is 0 or more"),
         ({"max_retries": "2"}, "max_retries is '2': it is a whole number, 0 or more"),
         ({"n_batches": 0}, "n_batches is 0: it is 1 or more"),
+        ({"n_threads": True}, "n_threads is True: it is a whole number, 1 or more"),
         ({"settings": {"threads": 3}}, "the settings are of the type dict"),
+        ({"session": "x"}, "session is of the type str: it is a boto3 session"),
+        ({"reporter": 5}, f"reporter is 5: {REPORTER}"),
+        ({"reporter": PlainReporter}, f"reporter is the class PlainReporter: {REPORTER}"),
+        ({"executor": 5}, "executor is 5: it is an executor, as of concurrent.futures"),
+        ({"prompt": 5}, "prompt is 5: it is a function that asks a person, and gives back the answer"),
+        ({"clock": 5}, "clock is 5: it is an upload_client.support.clock.Clock"),
+        ({"steal": True}, "steal is True: it is the name of the agent that holds the lock"),
+        ({"resend_invalid": "no"}, "resend_invalid is of the type str: it is True or False"),
+        ({"debug": 1}, "debug is 1: it is True or False"),
+        ({"source": 5}, "a source is a directory, a Bucket or s3://bucket/prefix, not int"),
+        ({"output_dir": 5}, "output_dir is 5: it is the path of a folder"),
+        ({"output_dir": b"x"}, "output_dir is of the type bytes: it is the path of a folder"),
+        ({"include": 5}, "include is 5: it is text, or a sequence of texts"),
+        ({"exclude": b"*.tmp"}, "exclude is of the type bytes: it is text, or a sequence of texts"),
+        ({"exclude": ["a", 5]}, "one of exclude is 5: it is text"),
+        ({"file_index": {"path": 1}}, "the column 'path' of the file index is of the type int"),
+        ({"lambda_client_config": 5}, "lambda_client_config is not a dict of botocore's Config arguments"),
+        (
+            {"lambda_client_config": {"proxy": 1}},
+            "lambda_client_config is nothing for botocore's Config: Got unexpected keyword argument 'proxy'",
+        ),
     ],
 )
 def test_an_argument_that_cannot_be_meant_is_refused_where_it_is_given(tmp_path, argument, said):
+    right = {"dataset": "toy", "delivery_id": "d1", "transfer_type": "staging", "source": tmp_path}
     with pytest.raises(UsageError) as refused:
-        UploadClient(dataset="toy", delivery_id="d1", transfer_type="staging", source=tmp_path, **argument)
+        UploadClient(**{**right, **argument})
     assert str(refused.value) == said
     assert refused.value.hint
+
+
+def test_each_argument_that_is_an_object_is_refused_in_our_words_whatever_is_given(tmp_path):
+    """New ones, too: none may fail in Python's words, or be taken and fail once a run is under way."""
+    (tmp_path / "a").write_text("x")
+    right = {"dataset": "toy", "delivery_id": "d1", "transfer_type": "staging", "source": tmp_path}
+    for name in inspect.signature(UploadClient).parameters:
+        for wrong in (object(), 2.5, b"x", [b"x"], {"x": 1}, Path):
+            with pytest.raises(DeliveryError) as refused:
+                UploadClient(**{**right, name: wrong})
+            assert refused.value.hint, name
+
+
+def test_a_client_is_neither_pickled_nor_copied_and_says_what_to_do(tmp_path):
+    (tmp_path / "a").write_text("x")
+    client = UploadClient(dataset="toy", delivery_id="d1", transfer_type="staging", source=tmp_path)
+    for attempt in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(UsageError, match="cannot be pickled or copied") as refused:
+            attempt(client)
+        assert "make a client of its own" in refused.value.hint
+
+
+def test_a_reporter_may_be_a_function_and_is_looked_at_where_it_is_given(tmp_path):
+    (tmp_path / "a").write_text("x")
+    events = []
+    right = {"dataset": "toy", "delivery_id": "d1", "transfer_type": "staging", "source": tmp_path}
+    client = UploadClient(**right, reporter=events.append)
+    client.cmessage("a sentence", "info")
+    assert [event.text for event in events] == ["a sentence"]
+    with pytest.raises(UsageError, match="reporter is 5"):
+        client.run(reporter=5)
 
 
 @pytest.mark.parametrize("given", ["auto", None, pd.Series([4])[0]])

@@ -20,7 +20,7 @@ import traceback
 from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 from unittest import mock
 
 import pandas as pd
@@ -284,6 +284,16 @@ class Judge(Checker):
         return Judgement(cast("Any", lie), "so there", found)
 
 
+class _Session:
+    """Stands for a boto3 session that nobody asks anything."""
+
+    def client(self, name: str) -> NoReturn:
+        raise AssertionError(f"nobody speaks to {name}")
+
+    def get_credentials(self) -> NoReturn:
+        raise AssertionError("nobody needs credentials")
+
+
 class World:
     """All of it.
 
@@ -462,7 +472,7 @@ class World:
             transfer_type=LAYOUT.transfer_type,
             source=self.source.folder,
             settings=SETTINGS,
-            session=cast("Any", "nobody asks for it"),
+            session=cast("Any", _Session()),
             reporter=reporter,
             clock=process.clock,
             own_agent_id=f"agent{process.pid}",

@@ -434,3 +434,26 @@ def test_a_table_of_the_directory_that_is_none_is_told(anna, make, words):
     anna.write("b", "2")
     with pytest.raises(UsageError, match=words):
         anna.sync()
+
+
+@pytest.mark.parametrize(
+    ("argument", "said"),
+    [
+        ({"session": 5}, "session is 5: it is a boto3 session"),
+        ({"prompt": 5}, "prompt is 5: it is a function that asks a question, and gives back the answer"),
+        ({"view": 5}, "view is 5: it is an upload_client.synchrony.view.View"),
+        ({"datafolder": 5}, "datafolder is 5: it is the path of a folder"),
+        ({"name": 5}, "name is 5: it is your name, as text"),
+        ({"select": 5}, "select is 5: it is text, or a sequence of texts"),
+        ({"yes": "no"}, "yes is of the type str: it is True or False"),
+        ({"aws_bkt": 5}, "aws_bkt is 5: it is text"),
+    ],
+)
+def test_an_argument_of_a_connection_that_cannot_be_meant_is_refused_where_it_is_given(
+    tmp_path, argument, said
+):
+    with pytest.raises(UsageError) as refused:
+        platforms.S3Connection(**{"datafolder": tmp_path, **argument})
+    assert str(refused.value) == said
+    with pytest.raises(UsageError, match="directory is 5: it is the path of a folder"):
+        platforms.FolderConnection(tmp_path, directory=5)

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO, Protocol, cast
 
 from upload_client.activities.source import DataSource
-from upload_client.errors import Interrupted
+from upload_client.errors import Interrupted, UsageError
+from upload_client.support.arguments import can
 
 
 class Writer(Protocol):
@@ -37,6 +38,10 @@ class Activity:
     """
 
     def __init__(self, metadata: Mapping[str, Any] | None = None) -> None:
+        if metadata is not None and not isinstance(metadata, Mapping):
+            raise UsageError(
+                f"metadata is of the type {type(metadata).__name__}: it is a dict of names and values"
+            )
         self._metadata: dict[str, Any] = dict(metadata or {})
         self._stopping = threading.Event()
 
@@ -81,6 +86,7 @@ class DeliveryActivity(Activity):
     ) -> None:
         super().__init__(metadata)
         self.data_source = data_source if isinstance(data_source, DataSource) else DataSource(data_source)
+        can("writer", writer, ("write",), "an object with a method `write`, such as an S3FileWriter")
         self.writer = writer
 
     def start(self) -> None:

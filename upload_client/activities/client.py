@@ -11,6 +11,7 @@ from upload_client.client import Outcome, UploadClient
 from upload_client.core.exits import ExitCode
 from upload_client.errors import DeliveryError, Interrupted, UsageError
 from upload_client.events import Event, Summary
+from upload_client.support.arguments import can
 from upload_client.ui import ReporterGroup
 from upload_client.ui.ending import problem_lines
 from upload_client.ui.plain import PlainReporter
@@ -56,6 +57,8 @@ class ClientActivity(Activity):
         super().__init__(metadata)
         if (make is None) != bool(arguments):
             raise UsageError("a delivery needs the arguments of UploadClient, or a callable that gives them")
+        if make is not None:
+            can("make", make, (), "a function that gives the arguments of UploadClient")
         self._make = make or (lambda: arguments)
         self._client: UploadClient | None = None
         self._mutex = threading.Lock()

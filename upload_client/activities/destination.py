@@ -16,6 +16,7 @@ from upload_client.activities.readers import read_exactly
 from upload_client.core.partial_files import BLOCK, check_filename, kept_blocks, temporary_name
 from upload_client.core.text import for_log
 from upload_client.errors import UsageError
+from upload_client.support.arguments import can
 
 _log = logging.getLogger(__name__)
 
@@ -149,6 +150,7 @@ class ServerFileWriter:
     """
 
     def __init__(self, client: Connection, place: Callable[[], Destination]) -> None:
+        can("client", client, ("connect", "close"), "a connection to a server, such as an FtpClient")
         self._client, self._place = client, place
         self._placing = AtomicFileWriter()
 

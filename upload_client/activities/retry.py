@@ -10,6 +10,7 @@ from upload_client.activities.activity import Activity
 from upload_client.activities.errors import missing_extra
 from upload_client.core.text import for_log
 from upload_client.errors import Interrupted, UsageError
+from upload_client.support.arguments import can, number, whole
 
 _log = logging.getLogger(__name__)
 
@@ -49,14 +50,19 @@ class RetryingActivity(Activity):
         sleep: Callable[[float], Any] | None = None,
     ) -> None:
         super().__init__(metadata)
-        if tries < 1:
-            raise UsageError(f"tries is {tries}: at least 1 is needed")
-        if not delay >= 0 or not backoff >= 0:
-            raise UsageError("delay and backoff cannot be negative")
+        can("activity", activity, ("start", "stop"), "an Activity")
+        tries = whole("tries", tries, 1)
+        delay, backoff = number("delay", delay), number("backoff", backoff)
+        kinds = exceptions if isinstance(exceptions, tuple) else (exceptions,)
+        if not all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in kinds):
+            raise UsageError("exceptions are no classes of exceptions: it is a tuple of these")
+        for name, given in (("hook", hook), ("helps", helps), ("sleep", sleep)):
+            if given is not None:
+                can(name, given, (), "a function")
         self.activity = activity
         self._own_metadata = metadata is not None
         self._tries, self._delay, self._backoff = tries, delay, backoff
-        self._exceptions = exceptions
+        self._exceptions = kinds
         self._hook = hook
         self._helps = helps or (lambda _: True)
         self._sleep: Callable[[float], Any] = sleep or self._stopping.wait

@@ -10,6 +10,7 @@ from upload_client.activities.activity import Activity
 from upload_client.core.exits import ExitCode
 from upload_client.core.text import for_log
 from upload_client.errors import DeliveryError, Interrupted
+from upload_client.support.arguments import can
 
 _log = logging.getLogger(__name__)
 
@@ -61,6 +62,11 @@ class ActivityRunner:
         success_handler: SuccessHandler | None = None,
         failure_handler: FailureHandler | None = None,
     ) -> None:
+        can("activity", activity, ("start",), "an Activity")
+        for name, given in (("success_handler", success_handler), ("failure_handler", failure_handler)):
+            if given is not None:
+                method = f"handle_{name.partition('_')[0]}"
+                can(name, given, (method,), f"an object with a method `{method}`")
         self.activity = activity
         self._success_handler = success_handler or LoggingSuccessHandler()
         self._failure_handler = failure_handler or LoggingFailureHandler()

@@ -20,6 +20,7 @@ from upload_client.core.parts import MAX_PARTS, MAX_STREAMED, streamed_part_size
 from upload_client.errors import LoginRefused, UsageError
 from upload_client.s3.bucket import AccessDenied, Bucket, StoreError, store_errors
 from upload_client.s3.clients import s3_client
+from upload_client.support.arguments import can
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client as BotoClient
@@ -123,6 +124,8 @@ class S3FileWriter:
     ) -> None:
         if link_seconds is not None and not 1 <= link_seconds <= MAX_LINK:
             raise UsageError(f"link_seconds is {link_seconds}: it can be 1 to {MAX_LINK} (7 days)")
+        if client is not None:
+            can("client", client, ("connect",), "an S3Client")
         self._client = client or S3Client()
         self._create_bucket = create_bucket
         self._link_seconds = link_seconds

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import botocore.exceptions
+from botocore.config import Config
 
 from upload_client.core.layout import MAX_SHARDS
 from upload_client.core.text import for_log
 from upload_client.core.values import value
-from upload_client.errors import NotReachable, PipelineBusy, PipelineRefused
+from upload_client.errors import NotReachable, PipelineBusy, PipelineRefused, UsageError
 from upload_client.s3 import clients
 from upload_client.s3.bucket import AnswerLost, StoreError, store_errors
 
@@ -39,6 +40,21 @@ _NEVER_SENT = (
     botocore.exceptions.EndpointConnectionError,
     botocore.exceptions.ProxyConnectionError,
 )
+
+
+def check_config(config: object) -> None:
+    """Refuse what are no arguments of `botocore.config.Config`.
+
+    Raises:
+        UsageError: they are none.
+    """
+    if not isinstance(config, Mapping) or not all(isinstance(name, str) for name in config):
+        raise UsageError("lambda_client_config is not a dict of botocore's Config arguments")
+    try:
+        Config(**config)
+    except (TypeError, ValueError, AttributeError, botocore.exceptions.BotoCoreError) as error:
+        why = for_log(str(error))
+        raise UsageError(f"lambda_client_config is nothing for botocore's Config: {why}") from None
 
 
 def lambda_client(

@@ -191,7 +191,7 @@ def _place(source: str | Path) -> Path | _S3Place:
     if isinstance(source, Path):
         return source
     if not isinstance(source, str):
-        raise TypeError(
+        raise UsageError(
             f"a source is a directory, a Bucket or s3://bucket/prefix, not {type(source).__name__}"
         )
     if not source.startswith("s3://"):

@@ -119,6 +119,12 @@ def _frame_of(given: FileIndex) -> pd.DataFrame:
     if hasattr(given, "__dataframe__"):
         return _by_protocol(given)
     if isinstance(given, Mapping):
+        for name, values in given.items():
+            if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+                raise UsageError(
+                    f"the column {str(name)!r} of the file index is of the type {type(values).__name__}",
+                    hint="Give a sequence for each column, with an entry for each file.",
+                )
         return _of_columns({str(name): list(values) for name, values in given.items()})
     if hasattr(given, "to_pylist"):  # an array of pyarrow
         given = given.to_pylist()

@@ -30,6 +30,7 @@ from upload_client.core.synchrony import (
 )
 from upload_client.core.text import counted, for_log, for_terminal
 from upload_client.errors import InvalidState, Locked, UsageError
+from upload_client.support import arguments
 from upload_client.synchrony.books import BOOKS, UNKNOWN
 from upload_client.synchrony.differences import LARGEST, differing
 from upload_client.synchrony.folder import Folder, write_whole
@@ -140,7 +141,17 @@ class SyncConnection(DataPlatformConnection):
     ) -> None:
         if on_conflict not in ON_CONFLICT:
             raise UsageError(f"on_conflict is {on_conflict!r}, and can be {', '.join(ON_CONFLICT)}")
-        self._folder = Folder(Path(datafolder))
+        if name is not None:
+            arguments.text("name", name, "your name, as text")
+        if prompt is not None:
+            arguments.can("prompt", prompt, (), "a function that asks a question, and gives back the answer")
+        if view is not None:
+            arguments.can("view", view, ("show", "warn"), "an upload_client.synchrony.view.View")
+        push, pull, yes, dry_run = (
+            arguments.boolean(option, given)
+            for option, given in (("push", push), ("pull", pull), ("yes", yes), ("dry_run", dry_run))
+        )
+        self._folder = Folder(arguments.path("datafolder", datafolder))
         self._named = os.fspath(datafolder)
         self._memory = Memory(self._folder.books)
         self._given_name = name
@@ -148,7 +159,7 @@ class SyncConnection(DataPlatformConnection):
         self._prompt = prompt if prompt is not None or view is not None else find_prompt()
         self._on_conflict = on_conflict
         self._push, self._pull = push or not pull, pull or not push
-        patterns = [select] if isinstance(select, str) else list(select)
+        patterns = arguments.texts("select", select)
         self._selected: GitIgnoreSpec | None = None
         if patterns:
             from pathspec import GitIgnoreSpec  # noqa: PLC0415 - slow to import, and seldom needed

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from upload_client.core.paths import check_relpath
 from upload_client.errors import NotReachable, UsageError
+from upload_client.support import arguments
 from upload_client.synchrony.books import BOOKS
 from upload_client.synchrony.connection import DataPlatformConnection, SyncConnection, SyncOutcome
 from upload_client.synchrony.remote import Remote
@@ -66,6 +67,15 @@ class S3Connection(SyncConnection):
         **options: Any,  # noqa: ANN401 - those of every platform, checked by it
     ) -> None:
         super().__init__(datafolder, name=name, prompt=prompt, on_conflict=on_conflict, **options)
+        if session is not None:
+            arguments.can("session", session, ("client",), "a boto3 session")
+        for argument, given in (
+            ("aws_bkt", aws_bkt),
+            ("aws_prfx", aws_prfx),
+            ("endpoint_url", endpoint_url),
+        ):
+            if given is not None:
+                arguments.text(argument, given, "text")
         self._session = session
         self._endpoint_url = endpoint_url
         self._place: tuple[str, str] | None = None
@@ -195,7 +205,7 @@ class FolderConnection(SyncConnection):
         super().__init__(datafolder, name=name, prompt=prompt, on_conflict=on_conflict, **options)
         self._directory: Path | None = None
         if directory is not None:
-            self._take(os.fspath(directory))
+            self._take(str(arguments.path("directory", directory)))
 
     def intro_message(self) -> None:
         """Say what is going to happen."""

@@ -11,15 +11,23 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from upload_client.core.codes import MessageCode
 from upload_client.events import Event, Message, Reporter, Summary
+from upload_client.support.arguments import can
 
 if TYPE_CHECKING:
     from upload_client.ui.ending import Command
 
-__all__ = ["CallbackReporter", "ReporterGroup", "is_terminal", "people_reporter", "restore_terminal"]
+__all__ = [
+    "CallbackReporter",
+    "ReporterGroup",
+    "is_terminal",
+    "people_reporter",
+    "reporter_of",
+    "restore_terminal",
+]
 
 
 def people_reporter(
@@ -96,6 +104,18 @@ class ReporterGroup:
         """Close each."""
         for reporter in self._reporters:
             reporter.close()
+
+
+def reporter_of(given: Reporter | Callable[[Event], object]) -> Reporter:
+    """A reporter, also of a function that is called with each event.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    if callable(given) and not isinstance(given, type):
+        return CallbackReporter(given)
+    can("reporter", given, ("handle", "close"), "a reporter, or a function that is called with each event")
+    return cast("Reporter", given)
 
 
 class CallbackReporter:
