@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from upload_client.core.hints import complete, install, place_of
+from upload_client.core.hints import as_html, complete, install, place_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -76,3 +76,18 @@ def test_what_is_to_be_installed_is_an_extra_that_there_is():
             named.update(",".join(found).strip(",").split(","))
     assert named
     assert named <= extras.keys()
+
+
+@pytest.mark.parametrize(
+    ("hint", "page"),
+    [
+        ("Run `upload-client check` first.", "Run <code>upload-client check</code> first."),
+        ("`a` or `b`", "<code>a</code> or <code>b</code>"),
+        ("`<img>` & <b>", "<code>&lt;img&gt;</code> &amp; &lt;b&gt;"),
+        ("a ` alone", "a ` alone"),
+        ("``", "``"),
+        ("over `two\nlines`", "over `two\nlines`"),
+    ],
+)
+def test_commands_of_a_hint_are_code_on_a_page_and_nothing_in_it_is_markup(hint, page):
+    assert as_html(hint) == page

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import html
 import re
 import shlex
 from collections.abc import Callable, Sequence
 
 _COMMAND = re.compile(r"`upload-client (check|receipt|status|unlock)((?: [^`]*)?)`")
+_QUOTED = re.compile(r"`([^`\n]+)`")
 _NAMING = ("--profile", "--dataset", "--delivery-id")
+
+
+def as_html(hint: str) -> str:
+    """A hint as HTML, with commands in it, which stand in backticks, as code. Nothing in it is markup.
+
+    Args:
+        hint: made safe by `upload_client.core.text.for_terminal`.
+    """
+    return _QUOTED.sub(r"<code>\1</code>", html.escape(hint))
 
 
 def install(extra: str) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import Any
 
+from upload_client.core.hints import as_html
 from upload_client.core.text import for_terminal
 from upload_client.events import Event, Health, Message, Phase, Planned, Progress, Summary
 from upload_client.support import figures
@@ -22,6 +23,7 @@ SHOWN_EVERY = 0.5
 """Seconds between two pictures: each is a message to a browser that may be far away."""
 _MESSAGES = 5
 _FILES = 8
+_HINTS = {"next", "receipt"}  # rows of the end that may name a command
 _MARKS = {"well": "✅", "todo": "⚠️", "error": "❌"}
 
 
@@ -75,7 +77,7 @@ class NotebookReporter:
             yield "<ul>"
             for trouble in view.troubles:
                 yield f"<li><b>{_safe(trouble.state)}</b> <code>{_safe(trouble.relpath)}</code>: "
-                yield f"{_safe(trouble.message)}. <i>{_safe(trouble.todo)}</i></li>"
+                yield f"{_safe(trouble.message)}. <i>{_hint(trouble.todo)}</i></li>"
             yield "</ul>"
         yield from (f"<p>{_safe(message)}</p>" for message in self._messages)
         if view.health is not None and progress is not None:
@@ -112,12 +114,13 @@ class NotebookReporter:
         rows = (*end.rows, ("details", end.path)) if end.path else end.rows
         for label, text in rows:
             yield f'<tr><td style="text-align:left">{_safe(label)}</td>'
-            yield f'<td style="text-align:left">{_safe(text)}</td></tr>'
+            cell = _hint(text) if label in _HINTS else _safe(text)
+            yield f'<td style="text-align:left">{cell}</td></tr>'
         yield "</table>"
         tags = {"name": "code", "more": "span", "todo": "i"}
         for kind, text in problem_lines(summary.problems):
             tag = tags.get(kind, "b")
-            yield f"<div><{tag}>{_safe(text)}</{tag}></div>"
+            yield f"<div><{tag}>{_hint(text) if tag == 'i' else _safe(text)}</{tag}></div>"
 
 
 def _row(label: str, share: float, figure: str, more: str) -> str:
@@ -135,6 +138,10 @@ def _health(health: Health) -> str:
     latest = "" if health.validator_heard is None else f", heard {health.validator_heard:.0f} s ago"
     trouble = "" if health.trouble is None else f"; trying again: {health.trouble}"
     return f"{lock}; validator: {health.validator}{latest}{trouble}"
+
+
+def _hint(text: str) -> str:
+    return as_html(for_terminal(text))
 
 
 def _safe(text: str) -> str:

@@ -19,6 +19,7 @@ from typing import Any
 
 from upload_client.core.delivery_status import DeliveryPhase, DeliveryStatus
 from upload_client.core.files import TYPE_NAMES
+from upload_client.core.hints import as_html
 from upload_client.core.history import DeliveryHistory, Life
 from upload_client.core.observed import OBSERVED_STATES, FileState, ObservedState
 from upload_client.core.own_files import PAGE_MARK
@@ -163,7 +164,7 @@ def _head(status: DeliveryStatus, name: str) -> Iterator[str]:
         f'<div class="outcome {grade}"><svg viewBox="0 0 24 24" fill="none" stroke="currentColor"'
         f' stroke-width="2.5" stroke-linecap="round" aria-hidden="true"><circle cx="12" cy="12" r="11"'
         f' stroke-width="1.5"/>{_MARKS[grade]}</svg>'
-        f"<div><b>{_text(_sentence(status.headline))}</b>{receipt}</div></div>\n"
+        f"<div><b>{_hint(_sentence(status.headline))}</b>{receipt}</div></div>\n"
     )
 
 
@@ -219,7 +220,7 @@ def _todo(status: DeliveryStatus) -> Iterator[str]:
         return
     yield '<section aria-labelledby="h-todo"><h2 id="h-todo">What to do</h2>\n<ol class="todo">'
     for problem in status.problems:
-        yield f"<li><b>{_text(_sentence(problem.what))}</b> {_text(problem.todo)}</li>"
+        yield f"<li><b>{_hint(_sentence(problem.what))}</b> {_hint(problem.todo)}</li>"
     yield "</ol></section>\n"
 
 
@@ -295,7 +296,7 @@ def _reasons(status: DeliveryStatus) -> Iterator[str]:
         yield (
             f'<tr class="long"><td>{_message(kind.reason)}<ul class="names small">{names}</ul></td>'
             f"<td>{_badge(kind.state)}</td>"
-            f'<td class="number" data-label="Files">{kind.n:,}</td><td>{_text(kind.todo)}</td></tr>'
+            f'<td class="number" data-label="Files">{kind.n:,}</td><td>{_hint(kind.todo)}</td></tr>'
         )
     yield "</tbody></table>"
     if (more := len(status.wrong) - MAX_KINDS) > 0:
@@ -442,6 +443,10 @@ def _judged(file: FileState) -> int | None:
 
 def _text(text: str) -> str:
     return html.escape(for_terminal(text))
+
+
+def _hint(text: str) -> str:
+    return as_html(for_terminal(text))
 
 
 def _message(text: str) -> str:
