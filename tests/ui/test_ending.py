@@ -51,6 +51,24 @@ def test_each_exit_code_has_its_own_good_ending(code):
 
 
 @pytest.mark.parametrize(
+    ("code", "counts", "labels"),
+    [
+        (10, {}, ["next", "left out"]),
+        (7, {}, ["next", "left out"]),
+        (11, {"valid": 3}, ["next", "this run", "left out"]),
+        (7, {"valid": 3}, ["this run", "left out", "next"]),
+        (0, {"valid": 3}, ["this run", "left out", "next"]),
+    ],
+)
+def test_what_to_do_follows_at_once_where_there_is_an_error_and_else_the_figures_come_first(
+    code, counts, labels
+):
+    sent = {} if counts else {"files_sent": 0, "bytes_sent": 0}
+    end = ended(code, counts=counts, hint="Do this.", left_out={"excluded": 1}, **sent)
+    assert [label for label, _ in end.rows] == labels
+
+
+@pytest.mark.parametrize(
     ("exit_code", "said"),
     [
         (0, "so it ended"),

@@ -7,7 +7,7 @@ import re
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 from upload_client.core.codes import FileCode
 from upload_client.core.hints import complete
@@ -68,6 +68,9 @@ def _windows(argument: str) -> str:
     return f'"{argument}"'
 
 
+EndKind: TypeAlias = Literal["well", "todo", "error"]
+
+
 @dataclass(frozen=True, slots=True)
 class Ending:
     """The end of a run, for a person. The texts are not yet safe for a terminal.
@@ -80,7 +83,7 @@ class Ending:
         command: what to type next; empty where nothing is to be typed.
     """
 
-    kind: Literal["well", "todo", "error"]
+    kind: EndKind
     title: str
     rows: tuple[tuple[str, str], ...]
     path: str
@@ -128,11 +131,15 @@ def ending(summary: Summary, command: Command | None = None) -> Ending:
         where = f"in the control bucket, {summary.receipt}; `upload-client receipt` fetches it"
         rows.append(("receipt", where if command is None else complete(where, command.arguments)))
     todo, more = _todo(summary)
+    kind: EndKind = "well" if code == 0 else "error" if code in {1, 2} or 10 <= code < 130 else "todo"
     if todo:
-        rows.append(("next", todo if command is None else complete(todo, command.arguments)))
+        row = "next", todo if command is None else complete(todo, command.arguments)
+        # What to do about an error belongs to it; of what had begun, the figures come first.
+        is_first = kind == "error" or not any(summary.counts.values())
+        rows.insert(0 if is_first else len(rows), row)
     typed = "" if command is None or more is None else command.line(*more)
     return Ending(
-        "well" if code == 0 else "error" if code in {1, 2} or 10 <= code < 130 else "todo",
+        kind,
         headline(summary),
         tuple(rows),
         "" if summary.state_csv is None else str(summary.state_csv),
