@@ -73,6 +73,7 @@ CASES = {
             "probe": DELIVERY,
             "invite": (*DELIVERY, "--user", "maria"),
             "revoke": DELIVERY,
+            "show": DELIVERY,
             "operator-policy": ("--for", "serve"),
             "close": DELIVERY,
             "remove": (*DELIVERY, "--because", "expired"),

@@ -286,6 +286,16 @@ def test_as_it_is_typed(on, user, tmp_path, capsys):
     ]
     assert main(["receiver", "list", "--on", str(on)]) == 0
     assert f"typed/1  {user}" in capsys.readouterr().out
+    assert main(["receiver", "show", *names, "--on", str(on)]) == 0
+    shown = capsys.readouterr().out
+    assert f"user      {user}: has a key" in shown
+    assert main(["receiver", "show", *names, "--on", str(on), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["kind"], told["users"]) == ("delivery", [{"name": user, "has_key": True}])
+    assert all(f"  {told[place]}\n" in shown for place in ("landing", "sample", "control"))
+    assert told["landing"].endswith("/typed/1/staging/")
+    assert main(["receiver", "show", "--dataset", "typed", "--delivery-id", "2", "--on", str(on)]) == 2
+    assert "nobody is invited to typed/2" in capsys.readouterr().err
     assert main(["receiver", "policy", *names, "--on", str(on)]) == 0
     assert json.loads(capsys.readouterr().out)["Version"] == "2012-10-17"
     before = keys.read_bytes()

@@ -10,13 +10,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from upload_client.core.answers import Meaning
-from upload_client.core.files import TRANSFER_TYPES
+from upload_client.core.files import TRANSFER_TYPES, TransferType
 from upload_client.core.layout import InvalidName, check_name
 from upload_client.core.redaction import sanitized
 from upload_client.core.text import for_terminal
@@ -50,6 +50,22 @@ class Admission:
     key_id: str | None = None
 
 
+class Places(NamedTuple):
+    """The places of a delivery.
+
+    Attributes:
+        control: the control bucket.
+        root: of the delivery there, ending in ``/``.
+        landing: the landing bucket.
+        prefixes: of the files there, by ``staging`` and ``sample``.
+    """
+
+    control: str
+    root: str
+    landing: str
+    prefixes: Mapping[TransferType, str]
+
+
 class Accounts:
     """The users of a store, and the deliveries they may do.
 
@@ -63,8 +79,8 @@ class Accounts:
         session = boto3.Session(region_name=self._region)
         self._iam: Any = clients.client(session, "iam", settings)
 
-    def policy(self, dataset: str, delivery_id: str) -> dict[str, Any]:
-        """The policy of who may do this delivery and nothing else.
+    def places(self, dataset: str, delivery_id: str) -> Places:
+        """Where a delivery is.
 
         Raises:
             UsageError: they are no names.
@@ -80,7 +96,31 @@ class Accounts:
         except InvalidName as error:
             raise UsageError(str(error)) from None
         prefixes = {transfer_type: one.landing for transfer_type, one in layouts.items()}
-        return delivery_policy(control, layout.root, landing, prefixes)
+        return Places(control, layout.root, landing, prefixes)
+
+    def policy(self, dataset: str, delivery_id: str) -> dict[str, Any]:
+        """The policy of who may do this delivery and nothing else.
+
+        Raises:
+            UsageError: they are no names.
+        """
+        return delivery_policy(*self.places(dataset, delivery_id))
+
+    def users(self, dataset: str, delivery_id: str) -> dict[str, bool]:
+        """The users that are invited to a delivery, and whether they have a key.
+
+        Raises:
+            UsageError: nobody is.
+            DeliveryError: the store refuses.
+        """
+        asked = (dataset, delivery_id)
+        found = sorted(who for *names, who in self.deliveries() if tuple(names) == asked)
+        if not found:
+            raise UsageError(
+                f"nobody is invited to {dataset}/{delivery_id}",
+                hint="`upload-client receiver list --on FILE` names the deliveries that there are.",
+            )
+        return {who: self.has_key(who) for who in found}
 
     def invite(self, dataset: str, delivery_id: str, user: str, *, endpoint: str | None = None) -> Admission:
         """Give a user access to a delivery. It may be repeated.

@@ -174,9 +174,15 @@ def list_(*, on: Path | None, stack: str, region: str | None, as_json: bool) -> 
     sections=(examples((f"upload-client receiver show {A_DELIVERY}", "")),),
 )
 @of_a_delivery
+@on_option
 @of_a_stack
-def show(*, dataset: str, delivery_id: str, stack: str, region: str | None, as_json: bool) -> None:
-    """Show who may deliver a delivery, with which role, and where it goes."""
+def show(
+    *, dataset: str, delivery_id: str, on: Path | None, stack: str, region: str | None, as_json: bool
+) -> None:
+    """Show who may deliver a delivery, with which role (at AWS), and where it goes."""
+    if on is not None:
+        _show_on(on, dataset, delivery_id, as_json=as_json)
+        return
     opened = open_stack(stack, region)
     delivery = opened.delivery(dataset, delivery_id)
     users = opened.users(delivery)
@@ -196,6 +202,27 @@ def show(*, dataset: str, delivery_id: str, stack: str, region: str | None, as_j
             for user in users
         )
     )
+
+
+def _show_on(on: Path, dataset: str, delivery_id: str, *, as_json: bool) -> None:
+    """The same of a receiver outside AWS."""
+    accounts = accounts_of(on)
+    at = accounts.places(dataset, delivery_id)
+    users = accounts.users(dataset, delivery_id)
+    control = f"s3://{at.control}/{at.root}"
+    landing, sample = (f"s3://{at.landing}/{at.prefixes[each]}" for each in ("staging", "sample"))
+    if as_json:
+        listed = [{"name": name, "has_key": has_key} for name, has_key in users.items()]
+        places = {"landing": landing, "sample": sample, "control": control}
+        print_json("delivery", {"dataset": dataset, "delivery_id": delivery_id, **places, "users": listed})
+        return
+    print_lines(
+        f"delivery  {dataset}/{delivery_id}",
+        f"landing   {landing}",
+        f"sample    {sample}",
+        f"control   {control}",
+    )
+    print_lines(*(f"user      {name}: has {'a' if has_key else 'no'} key" for name, has_key in users.items()))
 
 
 def _handed_over(opened: Receiver, deliveries: list[Delivery]) -> list[HandOver | None]:
