@@ -132,6 +132,22 @@ def test_what_cannot_be_judged_here_is_told_apart_from_what_is_wrong(run, data, 
     assert (
         "Files that cannot be judged here\n  1 file: it could not be judged: the check 'nobody-has-it'" in out
     )
+    assert "Types of which" not in out
+
+
+def test_a_check_that_is_not_installed_is_named_although_no_file_is_of_its_type(run, data, tmp_path):
+    (tmp_path / "agreed.yaml").write_text(
+        "version: 1\ntypes:\n"
+        "  - {name: a, files: '*.mseed', content: {format: custom, check: nobody-has-it}}\n"
+        "  - {name: b, files: ['*.csv', '*.txt', '*.json']}\n"
+        "  - {name: c, files: '*.tsv', content: {format: tsv}}\n"
+    )
+    code, out, _ = run("check", data, "--expectations", "agreed.yaml")
+    why = "the check 'nobody-has-it' is not installed here (entry points 'upload_client.checks')"
+    assert code == 0
+    assert f"Types of which no file is here, and none could be judged a: {why} 1" in " ".join(out.split())
+    said = json.loads(run("check", data, "--expectations", "agreed.yaml", "--json")[1])
+    assert said["lacking"] == [{"type": "a", "reason": why}]
 
 
 @pytest.mark.parametrize("words", ["--help", "infer --help", "check --help"])

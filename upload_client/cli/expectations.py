@@ -134,6 +134,7 @@ def check(
     from upload_client.core.codes import FileCode  # noqa: PLC0415 # not for --help
     from upload_client.core.expectations import Tally  # noqa: PLC0415 # not for --help
     from upload_client.core.problems import group  # noqa: PLC0415 # not for --help
+    from upload_client.expectations.content import lacking  # noqa: PLC0415 # imports pydantic
     from upload_client.expectations.document import load_file  # noqa: PLC0415 # imports pydantic
     from upload_client.expectations.expected import Expected  # noqa: PLC0415 # imports pydantic
     from upload_client.support.inputs import one_reader  # noqa: PLC0415 # not for --help
@@ -166,6 +167,12 @@ def check(
         packages = check_packages(source, dict(files), follow=follow, complete=not sample, expected=expected)
         wrong = with_packages(wrong, packages)
     code = 3 if wrong or delivery else 5 if undecided else 0
+    there = {expected.rules.type_of(path) for path, _ in files}
+    lacks = [
+        (each.name, why)
+        for number, each in enumerate(agreed.types)
+        if number not in there and each.content is not None and (why := lacking(each.content)) is not None
+    ]
     problems = group((path, "invalid", reason, FileCode.CONTENT) for path, reason in sorted(wrong))
     unknown = group((path, "done", reason, FileCode.NOT_JUDGED) for path, reason in sorted(undecided))
     if as_object:
@@ -183,6 +190,7 @@ def check(
                     "delivery": delivery,
                     "problems": [_object(problem) for problem in problems],
                     "undecided": [_object(problem) for problem in unknown],
+                    "lacking": [{"type": name, "reason": why} for name, why in lacks],
                 }
             )
         )
@@ -190,6 +198,8 @@ def check(
     _print("The delivery as a whole", [(sentence, ()) for sentence in delivery])
     _print("Files that are not as expected", [_lines_about(problem) for problem in problems])
     _print("Files that cannot be judged here", [_lines_about(problem) for problem in unknown])
+    unjudgeable: list[tuple[str, tuple[str, ...]]] = [(f"{name}: {why}", ()) for name, why in lacks]
+    _print("Types of which no file is here, and none could be judged", unjudgeable)
     good = len(files) - len(wrong) - len(undecided)
     click.echo(f"{good:,} of {counted(len(files), 'file')} as expected")
     return code

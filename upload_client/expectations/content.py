@@ -75,6 +75,8 @@ def judge(
     name: str = content.format
     if name == "opaque":
         return findings
+    if (why := lacking(content)) is not None:
+        raise Undecided(why)
     check = _custom(content) if isinstance(content, Custom) else _built_in(name)
     try:
         if getattr(content, "compression", None) == "gzip":
@@ -106,12 +108,26 @@ def judge(
     return findings
 
 
+def lacking(content: Any) -> str | None:  # noqa: ANN401 - one of the classes of Content
+    """Why no file of such content can be judged here; None: what that needs is installed. Loads nothing.
+
+    Args:
+        content: what it should be, as for `judge`.
+    """
+    if isinstance(content, Custom):
+        if entry_points(group=CHECKS, name=content.check):
+            return None
+        return f"the check {content.check!r} is not installed here (entry points {CHECKS!r})"
+    library = LIBRARIES.get(content.format)
+    if library is None or is_installed(library):
+        return None
+    return (
+        f"judging {content.format} needs {library}, which is not installed here:"
+        " pip install 'upload-client[formats]'"
+    )
+
+
 def _built_in(name: str) -> Callable[..., None]:
-    if not is_installed(LIBRARIES[name]):
-        raise Undecided(
-            f"judging {name} needs {LIBRARIES[name]}, which is not installed here:"
-            " pip install 'upload-client[formats]'"
-        )
     try:
         return _judge_of(name)
     except (ImportError, MemoryError, OSError) as error:  # no fault of any file
@@ -160,11 +176,8 @@ def _judge_of(name: str) -> Callable[..., None]:
 
 
 def _custom(content: Custom) -> Callable[..., None]:
-    found = entry_points(group=CHECKS, name=content.check)
-    if not found:
-        raise Undecided(f"the check {content.check!r} is not installed here (entry points {CHECKS!r})")
     try:
-        check: Check = next(iter(found)).load()
+        check: Check = next(iter(entry_points(group=CHECKS, name=content.check))).load()
     except Exception as error:
         # Somebody else's module.
         raise Undecided(
