@@ -22,6 +22,7 @@ _MOMENT = re.compile(r"timestamp\[(s|ms|us|ns)(?:, tz=(.+))?\]")
 _THEIR_MOMENT = re.compile(r"datetime64\[(s|ms|us|ns)(?:, (.+))?\]")
 _TEXTS = ("str", "string", "string[pyarrow]", "string[python]")
 _OF_COLUMNS = {"title", "description", "dtype", "nullable", "required", "unique", "checks"}
+_DUPLICATES = "unique with missing values: to pandera two of them are duplicates, here they are none"
 _NO_RULES = {
     "coerce": False,
     "regex": False,
@@ -89,6 +90,8 @@ def _written(column: dict[str, Any], unsupported: Unsupported) -> dict[str, Any]
     for name in ("required", "unique", "title", "description"):
         if name in rules:
             made[name] = rules.pop(name)
+    if nulls and made.get("unique"):
+        unsupported.add(where, _DUPLICATES)
     checks: dict[str, Any] = {}
     for ours, theirs in _CHECKS.items():
         if ours in rules:
@@ -167,6 +170,9 @@ def read(
     for column in columns:
         if together == [column["name"]]:
             column["unique"] = True
+        if column["nulls"] and column.get("unique"):
+            where = f"column {column['name']!r}"
+            unsupported.add(where, _DUPLICATES)
     for key, value in given.items():
         if key not in _KNOWN and not (
             key in _NO_RULES_OF_TABLES and value in (_NO_RULES_OF_TABLES[key], None)
