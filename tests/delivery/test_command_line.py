@@ -259,6 +259,28 @@ def test_a_column_of_checksums_that_is_new_is_held_against_what_was_delivered_an
     assert event["reason"] == "its checksum in the index is another than was sent: will be sent again"
 
 
+@pytest.mark.parametrize("change", ["gone", "another"])
+def test_an_earlier_index_that_is_not_what_the_log_says_vouches_for_no_checksum(
+    delivery: Delivery, data: Path, tmp_path: Path, change: str
+) -> None:
+    files, index = content(data), tmp_path / "mine.csv"
+    right = [f"{name},{hashlib.sha256(body).hexdigest()}" for name, body in sorted(files.items())]
+    wrong = [*right[1:], f"{right[0].split(',')[0]},{'ab' * 32}"]
+    index.write_text("\n".join(["path,sha256", *right, ""]))
+    assert delivery.run("--source", data, "--index", index).exit_code == 0
+    s3, bucket = delivery.receiver.sandbox.client("s3"), delivery.receiver.sandbox.control_bucket
+    key = f"{delivery.dataset}/{delivery.delivery_id}/staging/index/00000001.csv"
+    if change == "gone":
+        s3.delete_object(Bucket=bucket, Key=key)
+    else:
+        s3.put_object(Bucket=bucket, Key=key, Body="\n".join(["path,sha256", *wrong, ""]).encode())
+        index.write_text("\n".join(["path,sha256", *wrong, ""]))
+        assert delivery.run("--source", data, "--index", index).exit_code == 4
+        index.write_text("\n".join(["path,sha256", *right, ""]))
+    again = delivery.run("--source", data, "--index", index)
+    assert (again.exit_code, again.summary["files_sent"]) == (0, 0), again
+
+
 def test_invalid_files_are_named_and_exit_3_and_can_be_sent_again(delivery: Delivery, data: Path) -> None:
     bad = data / "part0" / "broken.json"
     bad.write_text("{not json")

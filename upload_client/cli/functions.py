@@ -16,7 +16,7 @@ from upload_client.cli import collect_garbage_rarely
 from upload_client.cli.failure import Failure
 from upload_client.cli.help import Command, Section, examples, exit_codes
 from upload_client.cli.signals import in_order
-from upload_client.support.streams import guard_standard_streams, open_closed_streams
+from upload_client.support.streams import guard_standard_streams, open_closed_streams, trouble_of
 
 __all__ = ["handle_lambda_request", "main"]
 
@@ -189,6 +189,8 @@ def _run(given: list[str]) -> int:
 def _failure(error: BaseException) -> Failure:
     """Put a failure into words: 2 is the caller's, 1 the function's."""
     if isinstance(error, click.ClickException | click.Abort | KeyboardInterrupt):
+        return Failure.of(error)
+    if isinstance(error, OSError) and trouble_of(sys.stdout) is not None:  # it is the answer that is lost
         return Failure.of(error)
     if isinstance(error, SystemExit):  # its code is no exit code of ours: 0 would say that there is an answer
         status = "" if error.code is None else f": {error.code}"
