@@ -541,18 +541,36 @@ def test_a_delivery_that_cannot_be_looked_at_disturbs_no_other_and_is_shown(
     assert "\x1b" not in problem + caplog.text  # a stranger may have written it
 
 
-def test_an_outcome_that_cannot_be_written_down_is_no_trouble_of_the_delivery(running, deliver, caplog):
-    server = running()
+def test_an_outcome_that_cannot_be_written_down_is_no_trouble_of_the_delivery_and_is_told_once_it_can_be(
+    running, deliver, caplog, webhook, tmp_path
+):
+    (tmp_path / "secret").write_text("a secret of some length\n", encoding="utf-8")
+    server = running(webhook=webhook.url, webhook_secret_file=tmp_path / "secret")
+    add = server.outcomes.add
+    is_full = True
 
-    def full(*_told):
-        raise OSError(errno.ENOSPC, "No space left on device")
+    def full(*outcome):
+        if is_full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        add(*outcome)
 
     server.outcomes.add = full
     delivery = name()
     assert deliver(delivery).exit_code == 0
     until(lambda: 'upload_client_validators_left_total{outcome="stop"} 1.0' in server.metrics.text().decode())
-    assert "its outcome is not sent" in caplog.text
+    assert "its outcome is not sent until it can be written" in caplog.text
     assert 'outcome="failed"' not in server.metrics.text().decode()
+    looked = server.looked_at
+    until(lambda: server.looked_at > looked)
+    assert webhook.messages.empty()
+    assert len(list((tmp_path / "begun").iterdir())) == 1  # the next process would tell of it, too
+    is_full = False
+    _, body = webhook.messages.get(timeout=60)
+    assert json.loads(body)["delivery_id"] == delivery
+    until(lambda: not list((tmp_path / "begun").iterdir()))
+    looked = server.looked_at
+    until(lambda: server.looked_at > looked)
+    assert webhook.messages.empty()
 
 
 def test_of_a_receipt_that_could_not_be_signed_that_is_told_and_when_it_was_signed_that_too(

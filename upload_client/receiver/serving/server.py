@@ -182,6 +182,8 @@ class Server:
         self._watched: dict[tuple[str, str], _Watched] = {}
         self._datasets: dict[str, _DataSet] = {}
         self._running: dict[_Task, threading.Thread] = {}
+        self._unwritten: dict[tuple[str, str, str], tuple[int, dict[str, object]]] = {}
+        """Outcomes that could not be written to the state_dir, each with its epoch."""
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._readers = ReaderWorkers(self._settings.reader_workers, limits(self._settings))
@@ -210,6 +212,7 @@ class Server:
                     self.trouble = str(error)
                     self.metrics.looks_failed.inc()
                     _log.warning("the control bucket cannot be looked at: %s", for_log(str(error)))
+                self._write_outcomes()
                 self.metrics.look_seconds.set(time.monotonic() - began)
                 self._stopping.wait(self._serving.look_seconds)
         finally:
@@ -221,6 +224,7 @@ class Server:
             if self._cluster is not None:
                 self._cluster.close()
             self._readers.close()
+            self._write_outcomes()
             self.outcomes.stop()
 
     def deliveries(self) -> list[DeliveryState]:
@@ -375,6 +379,22 @@ class Server:
             notify=notify,
         )
 
+    def _write_outcomes(self) -> None:
+        """Write down the outcomes for which there was no room, now that there may be some."""
+        with self._lock:
+            unwritten = list(self._unwritten.items())
+        for run, (epoch, message) in unwritten:
+            try:
+                self.outcomes.add(message, epoch)
+            except OSError:
+                return  # it was said when it happened first
+            with self._lock:
+                if self._unwritten.get(run) == (epoch, message):
+                    del self._unwritten[run]
+            if run not in self._unreported and self._begun.found_one(run) == epoch:
+                self._begun.forget(run)
+            _log.info("%s/%s: its outcome is written to the state_dir, and is sent", *run[:2])
+
     def _lacking(self, run: tuple[str, str, str], epoch: int) -> _Lacking:
         found = self._receipts.get(run)
         return found if found is not None and found.epoch == epoch else _Lacking(epoch)
@@ -406,10 +426,12 @@ class Server:
                 self.metrics.ended(message)
             try:
                 self.outcomes.add(message, epoch)
-            except OSError as error:  # the delivery is none the worse; the next process tells it
+            except OSError as error:  # the delivery is none the worse
                 is_noted = False
+                with self._lock:
+                    self._unwritten[run] = epoch, message
                 _log.error(
-                    "%s/%s: its outcome is not sent: it cannot be written to the state_dir: %s",
+                    "%s/%s: its outcome is not sent until it can be written to the state_dir: %s",
                     task.dataset,
                     task.delivery_id,
                     for_log(str(error), 300),
