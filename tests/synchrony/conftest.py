@@ -135,10 +135,9 @@ def real_bucket(real_s3, session):
     """An empty bucket of this test alone, with a prefix, at the store that checks."""
     import secrets
 
-    from upload_client.s3.clients import s3_client
-    from upload_client.synchrony.platforms import _S3Endpoint
+    from upload_client.s3.clients import S3Endpoint, s3_client
 
-    client = s3_client(session, _S3Endpoint(real_s3), pool=64)
+    client = s3_client(session, S3Endpoint(real_s3), pool=64)
     made = Bucket(f"test-{secrets.token_hex(8)}", prefix="team/trees/", client=client)
     client.create_bucket(Bucket=made.name)
     checking_store.make_room(real_s3, made.name)

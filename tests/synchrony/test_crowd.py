@@ -153,8 +153,7 @@ def main() -> None:
     import boto3
 
     from upload_client import Bucket
-    from upload_client.s3.clients import s3_client
-    from upload_client.synchrony.platforms import _S3Endpoint
+    from upload_client.s3.clients import S3Endpoint, s3_client
 
     url, seconds, seed, rate = sys.argv[1], float(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
     os.environ |= {
@@ -163,7 +162,7 @@ def main() -> None:
         "AWS_DEFAULT_REGION": "us-east-1",
     }
     session = boto3.Session()
-    client = s3_client(session, _S3Endpoint(url), pool=64)
+    client = s3_client(session, S3Endpoint(url), pool=64)
     bucket = Bucket(f"crowd-{os.getpid()}", prefix="team/trees/", client=client)
     client.create_bucket(Bucket=bucket.name)
     with tempfile.TemporaryDirectory() as folder, net.Proxy(url) as proxy:

@@ -19,7 +19,7 @@ from upload_client.core.object_metadata import check_bucket, check_key, object_m
 from upload_client.core.parts import MAX_PARTS, MAX_STREAMED, streamed_part_size
 from upload_client.errors import LoginRefused, UsageError
 from upload_client.s3.bucket import AccessDenied, Bucket, StoreError, store_errors
-from upload_client.s3.clients import s3_client
+from upload_client.s3.clients import S3Endpoint, s3_client
 from upload_client.support.arguments import can
 
 if TYPE_CHECKING:
@@ -27,14 +27,6 @@ if TYPE_CHECKING:
 
 MAX_LINK = 7 * 24 * 3600
 """Seconds for which a link may hold (S3 user guide, "Download and upload objects with presigned URLs")."""
-
-
-class _S3Endpoint:
-    """Where S3 is, in the form that `upload_client.s3.clients` takes."""
-
-    def __init__(self, endpoint_url: str | None) -> None:
-        self.endpoint_url = endpoint_url
-        self.endpoints: Mapping[str, str] = {}
 
 
 class S3Client:
@@ -101,7 +93,7 @@ class S3Client:
                     hint="Configure them as for the AWS tools, or give both keys.",
                 )
             # Links of the older signature end at another time than they are asked to.
-            return s3_client(session, _S3Endpoint(self._endpoint_url), signature_version="s3v4")
+            return s3_client(session, S3Endpoint(self._endpoint_url), signature_version="s3v4")
         except botocore.exceptions.BotoCoreError as error:
             raise UsageError(f"S3 cannot be spoken to: {error}") from error
 

@@ -186,11 +186,10 @@ class Failure:
         }
         click.echo(json.dumps(line))
 
-    def print(self, *, hint_only: bool = False) -> None:
-        """Tell it on stderr; the hint alone where the sentence has been told."""
-        if not hint_only:
-            prefix = "error: " if self.exit_code else ""
-            click.echo(f"{prefix}{for_terminal(self.sentence, lines=True)}", err=True)
+    def print(self) -> None:
+        """Print sentence and hint on stderr."""
+        prefix = "error: " if self.exit_code else ""
+        click.echo(f"{prefix}{for_terminal(self.sentence, lines=True)}", err=True)
         if self.hint:
             hint = complete(self.hint, GIVEN.get())
             click.echo(f"hint: {for_terminal(hint, lines=True)}", err=True)

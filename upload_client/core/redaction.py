@@ -33,13 +33,12 @@ def is_page(text: str) -> bool:
     return _PAGE.match(text[:10_000]) is not None
 
 
-def sanitized(text: str, secrets: Iterable[str] = (), *, limit: int = MAX_CHARACTERS) -> str:
-    """One line of a foreign text, without secrets.
+def sanitized(text: str, secrets: Iterable[str] = ()) -> str:
+    """One line of a text from outside, of `MAX_CHARACTERS` at most, without secrets.
 
     Args:
-        text: anything. Of an HTML page, its title is told.
-        secrets: texts that must not be told; see `hide`.
-        limit: characters of the text to tell.
+        text: anything. Of an HTML page, only the title is kept.
+        secrets: texts to redact; see `hide`.
     """
     cut = text[:100_000]
     if is_page(cut):
@@ -47,7 +46,7 @@ def sanitized(text: str, secrets: Iterable[str] = (), *, limit: int = MAX_CHARAC
         heading = " ".join(title[1].split()) if title else ""
         cut = f"an HTML page ({heading})" if heading else "an HTML page"
     cut = " ".join(hide(cut, secrets).split())
-    return cut if len(cut) <= limit else f"{cut[: limit - 2]} …"
+    return cut if len(cut) <= MAX_CHARACTERS else f"{cut[: MAX_CHARACTERS - 2]} …"
 
 
 def hide(text: str, secrets: Iterable[str] = ()) -> str:

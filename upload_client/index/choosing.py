@@ -245,18 +245,17 @@ class Chooser:
         self._exclude = PatternRules(choice.exclude)
         self._folders: dict[str, FolderPatterns | None] = {}
 
-    def enter(self, folder: str, above: FolderPatterns, *, has_patterns: bool = True) -> FolderPatterns:
+    def enter(self, folder: str, above: FolderPatterns) -> FolderPatterns:
         """The patterns of a folder, its own ``.uploadignore`` included.
 
         Args:
             folder: its path, empty or ending in ``/``.
             above: what holds in the folder above.
-            has_patterns: False: it is known to have no such file.
 
         Raises:
             UsageError: its patterns cannot be read.
         """
-        content = self._read(folder) if has_patterns else None
+        content = self._read(folder)
         if content is None:
             return above
         rules = PatternRules(parse_patterns(content, folder + IGNORE_FILE))

@@ -142,7 +142,6 @@ def check_folder(
     report: Report,
     *,
     choice: Choice = _EVERYTHING,
-    n_threads: int | None = None,
     on_progress: Progress | None = None,
 ) -> None:
     """Find out whether a folder is exactly what was delivered. Reads every file.
@@ -154,7 +153,6 @@ def check_folder(
         source: the folder.
         report: called with each difference.
         choice: which files were wanted.
-        n_threads: files read at the same time; None: one for each processor.
         on_progress: called now and then with the numbers of files and of bytes done.
 
     Raises:
@@ -163,7 +161,7 @@ def check_folder(
     folder = Folder(source, choice)
     extra = dict(folder.walk(LeftOut()))
     root = DataRoot(Path(folder.root), follow=choice.symlinks == "follow")
-    n_threads = n_threads or os.cpu_count() or 1
+    n_threads = os.cpu_count() or 1
     for each in _compared(path, partial(_compare, root), n_threads, report, on_progress):
         extra.pop(each.path, None)
     for relpath in sorted(extra):

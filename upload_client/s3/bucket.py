@@ -175,12 +175,10 @@ def refusal(action: str, trouble: Trouble) -> StoreError:
     return error
 
 
-def pages_of(
-    bucket: Bucket, prefix: str = ""
-) -> Iterator[tuple[Sequence[str], Sequence[int], Sequence[str]]]:
+def pages_of(bucket: Bucket) -> Iterator[tuple[Sequence[str], Sequence[int], Sequence[str]]]:
     """List objects as `Bucket.list` does, a page at a time: their keys, bytes and ETags, in columns."""
     own = bucket.prefix
-    for _, found in bucket._pages(prefix):  # noqa: SLF001 - a method would be public, and this is for millions
+    for _, found in bucket._pages(""):  # noqa: SLF001 - a method would be public, and this is for millions
         keys, sizes, etags, _ = found
         if not all(map(str.startswith, keys, repeat(own))):
             ours = [key.startswith(own) for key in keys]

@@ -23,7 +23,8 @@ import os
 import re
 import threading
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import boto3
 import botocore.config
@@ -82,6 +83,13 @@ class Endpoints(Protocol):
     @property
     def endpoints(self) -> Mapping[str, str]:
         """URLs of single services (``{"s3": "http://…"}``); they go before `endpoint_url`."""
+
+
+class S3Endpoint(NamedTuple):
+    """The URL of S3, in place of whole settings; None: where boto3 finds it."""
+
+    endpoint_url: str | None
+    endpoints: Mapping[str, str] = MappingProxyType({})
 
 
 _FILES = ("ca_bundle", "client_cert", "client_key")

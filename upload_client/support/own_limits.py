@@ -62,11 +62,11 @@ def advice(error: BaseException) -> str | None:
     return _ADVICE.get(error.errno or 0) if isinstance(error, OSError) else None
 
 
-def raise_open_files(wanted: int = ENOUGH_FILES) -> int | None:
-    """Let this process have so many open files, as far as that is allowed.
+def raise_open_files() -> int | None:
+    """Let this process have `ENOUGH_FILES` open files, as far as that is allowed.
 
     Returns:
-        How many it may have now; None: nobody counts them, or nobody says.
+        How many it may have now; None: there is no limit.
     """
     try:
         import resource  # noqa: PLC0415 - not on Windows
@@ -76,7 +76,7 @@ def raise_open_files(wanted: int = ENOUGH_FILES) -> int | None:
     unlimited = resource.RLIM_INFINITY
     if soft == unlimited:
         return None
-    target = wanted if hard == unlimited else min(wanted, hard)
+    target = ENOUGH_FILES if hard == unlimited else min(ENOUGH_FILES, hard)
     if target > soft:
         with contextlib.suppress(OSError, ValueError):  # macOS has a limit of its own below the hard one
             resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))

@@ -153,7 +153,7 @@ class S3Connection(SyncConnection):
 
     def _connect(self) -> Remote:
         from upload_client.s3.bucket import Bucket  # noqa: PLC0415 - imports boto3
-        from upload_client.s3.clients import s3_client  # noqa: PLC0415 - imports boto3
+        from upload_client.s3.clients import S3Endpoint, s3_client  # noqa: PLC0415 - imports boto3
         from upload_client.synchrony.credentials import FILE, session_of  # noqa: PLC0415
         from upload_client.synchrony.s3 import S3Remote  # noqa: PLC0415 - imports boto3
 
@@ -163,20 +163,12 @@ class S3Connection(SyncConnection):
         import botocore.exceptions  # noqa: PLC0415 - slow to import
 
         try:
-            client = s3_client(session, _S3Endpoint(self._endpoint_url), pool=64)
+            client = s3_client(session, S3Endpoint(self._endpoint_url), pool=64)
         except botocore.exceptions.BotoCoreError as error:
             raise UsageError(
                 f"S3 cannot be spoken to: {error}", hint="Set AWS_REGION, or a region in the AWS profile."
             ) from error
         return S3Remote(Bucket(bucket, prefix=f"{prefix}/" if prefix else "", client=client))
-
-
-class _S3Endpoint:
-    """Where S3 is, in the form that `upload_client.s3.clients` takes."""
-
-    def __init__(self, endpoint_url: str | None) -> None:
-        self.endpoint_url = endpoint_url
-        self.endpoints: Mapping[str, str] = {}
 
 
 class FolderConnection(SyncConnection):

@@ -146,7 +146,7 @@ class NotTaken(Exception):  # noqa: N818 - reads as what it says
         self.answer = answer
 
 
-def failure(task: TransferTask, error: BaseException, bytes_sent: int = 0) -> TransferOutcome:
+def failure(task: TransferTask, error: BaseException) -> TransferOutcome:
     """The outcome of a file that could not be transferred for this reason."""
     again, credentials, code, status = False, False, FileCode.UNEXPECTED, 0
     if isinstance(error, FileRefused):
@@ -173,7 +173,6 @@ def failure(task: TransferTask, error: BaseException, bytes_sent: int = 0) -> Tr
         error=text[:_MAX_TEXT],
         again=again or credentials,
         credentials=credentials,
-        bytes_sent=bytes_sent,
         code=code,
         status=status,
     )

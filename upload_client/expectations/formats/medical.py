@@ -8,12 +8,12 @@ MetaImage: https://itk.org/Wiki/ITK/MetaIO/Documentation.
 
 from __future__ import annotations
 
-import io
 import math
 import struct
 import warnings
 from typing import Any, BinaryIO, Literal, cast
 
+from upload_client.expectations.file_tail import FileTail
 from upload_client.expectations.findings import NotOpened
 from upload_client.expectations.formats.namesakes import something_else
 from upload_client.expectations.packed import INFLATE_ERRORS, Budget, Unpacked, inflater
@@ -194,30 +194,8 @@ _MET = {"CHAR": 1, "UCHAR": 1, "SHORT": 2, "USHORT": 2, "INT": 4, "UINT": 4, "LO
 _MET |= {"LONG_LONG": 8, "ULONG_LONG": 8, "FLOAT": 4, "DOUBLE": 8}
 
 
-class _Behind(io.RawIOBase):
-    """A file from a place on."""
-
-    def __init__(self, file: BinaryIO, start: int) -> None:
-        self._file, self._start = file, start
-        self.seek(0)
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, _whence: int = 0) -> int:
-        return self._file.seek(self._start + offset) - self._start
-
-    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 — whatever has a buffer
-        data = self._file.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
-
-
 def _unpacks_to(packing: str, file: BinaryIO, start: int, size: int, due: int, budget: Budget) -> None:
-    behind = cast("BinaryIO", _Behind(file, start))
+    behind = cast("BinaryIO", FileTail(file, start))
     n = Unpacked(packing, behind, size - start, budget).read_on()
     if n < due:
         raise ValueError(f"the last {due - n:,} bytes of its values are missing")

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from upload_client.expectations.delimiters import comments, csv_rows, likely_delimiter
+from upload_client.expectations.file_tail import FileTail
 from upload_client.expectations.findings import Findings
 from upload_client.expectations.formats.parquet import TWICE
 from upload_client.expectations.formats.text_values import TextColumn, feed_text
@@ -67,36 +68,11 @@ def judge_csv(content: Csv, file: BinaryIO, _size: int, findings: Findings) -> N
     table.close()
 
 
-class _Behind(io.RawIOBase):
-    """A file from a place on."""
-
-    def __init__(self, file: BinaryIO, start: int) -> None:
-        self._file, self._start = file, start
-        file.seek(start)
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        return self._file.seek(offset + self._start * (whence == io.SEEK_SET), whence) - self._start
-
-    def tell(self) -> int:
-        return self._file.tell() - self._start
-
-    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 — whatever has a buffer
-        data = self._file.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
-
-
 def _behind_comments(file: BinaryIO) -> BinaryIO:
     """The table in a file, without the comments that it begins with."""
     file.seek(0)
     n = comments(file.read(_MAX_COMMENTS))
-    return cast("BinaryIO", io.BufferedReader(_Behind(file, n))) if n else file
+    return cast("BinaryIO", io.BufferedReader(FileTail(file, n))) if n else file
 
 
 def _is_quoted(file: BinaryIO, delimiter: str) -> bool:

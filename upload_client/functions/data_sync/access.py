@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from upload_client.errors import UsageError
 from upload_client.s3.bucket import Bucket
@@ -59,19 +59,12 @@ def client(access: S3Access | None) -> S3Client:
     return _client(frozenset(env.items()), who(access))
 
 
-class _S3Endpoint(NamedTuple):
-    """Where S3 is, in the form that `upload_client.s3.clients` takes."""
-
-    endpoint_url: str | None
-    endpoints: dict[str, str]
-
-
 @lru_cache(maxsize=8)
 def _client(_: frozenset[tuple[str, str]], access: S3Access | None) -> S3Client:
     import boto3  # noqa: PLC0415 - a fifth of a second, which a plain way does not need
     import botocore.exceptions  # noqa: PLC0415 - likewise
 
-    from upload_client.s3.clients import quickened, s3_client  # noqa: PLC0415 - likewise
+    from upload_client.s3.clients import S3Endpoint, quickened, s3_client  # noqa: PLC0415 - likewise
 
     if access is None:
         return s3_client(pool=_POOL, read_timeout=_SILENCE)
@@ -82,7 +75,7 @@ def _client(_: frozenset[tuple[str, str]], access: S3Access | None) -> S3Client:
         bound_credential_process(session)
         if access.role_arn is not None:
             session = _in_role(session, access.role_arn, access.external_id)
-        where = None if access.endpoint_url is None else _S3Endpoint(access.endpoint_url, {})
+        where = None if access.endpoint_url is None else S3Endpoint(access.endpoint_url)
         return s3_client(session, where, pool=_POOL, read_timeout=_SILENCE)
     except botocore.exceptions.ProfileNotFound as error:
         raise UsageError(
