@@ -2,6 +2,7 @@
 
 import io
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -84,6 +85,42 @@ def test_a_file_that_would_fill_the_memory_does_not_open_and_the_next_one_does(r
         reader_workers.open("asdf", len(bomb), lambda offset, n: bytes(bomb[offset : offset + n]))
     sound = make("asdf")
     reader_workers.open("asdf", len(sound), lambda offset, n: sound[offset : offset + n])
+
+
+LIMITED = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_AS, (1_500_000_000,) * 2)
+from pathlib import Path
+from upload_client.expectations.findings import Undecided
+from upload_client.validator.content import Unreadable
+from upload_client.validator.readers import ReaderWorkers
+
+data = Path(sys.argv[1]).read_bytes()
+with ReaderWorkers(1) as reader_workers:
+    try:
+        reader_workers.open("asdf", len(data), lambda offset, n: data[offset : offset + n])
+    except (Unreadable, Undecided) as error:
+        print(isinstance(error, Undecided), error)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits a process' memory reliably")
+def test_a_file_is_not_to_blame_where_there_is_less_memory_than_it_may_take(tmp_path):
+    import asdf
+    import numpy as np
+
+    path = tmp_path / "large.asdf"  # 1.8 GB, which it may have
+    asdf.AsdfFile({"x": np.zeros(1000)}).write_to(path, all_array_compression="zlib")
+    data = bytearray(path.read_bytes())
+    says = data.index(b"\xd3BLK") + 4 + 2 + 4 + 4 + 8 + 8
+    data[says : says + 8] = (1_800_000_000).to_bytes(8, "big")
+    path.write_bytes(data)
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(path)], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.startswith("True it takes too much memory, and here is less than a file may take"), (
+        done.stdout + done.stderr
+    )
 
 
 def test_a_file_that_takes_too_long_is_given_up():

@@ -100,6 +100,17 @@ def confine(memory: int, files: Sequence[str] = ()) -> dict[str, str]:
     return found
 
 
+def has_less(memory: int) -> bool:
+    """Whether this process may have fewer bytes than that, by limits of who has started it (`ulimit -v`)."""
+    try:
+        import resource  # noqa: PLC0415 — POSIX only
+    except ImportError:
+        return False
+    numbers = [getattr(resource, name) for name in ("RLIMIT_AS", "RLIMIT_DATA") if hasattr(resource, name)]
+    limits = [resource.getrlimit(number)[0] for number in numbers]
+    return any(limit != resource.RLIM_INFINITY and limit < memory for limit in limits)
+
+
 # --- the measures ---
 
 

@@ -14,14 +14,15 @@ see whether it opens, of a chunk of Zarr with ``"metadata"`` of its array, in ba
 `upload_client.expectations.model`, pickled, in base64. Of a folder of Zarr with ``"part": [array, key]`` and
 ``"metadata"``, as `upload_client.expectations.packaging.Part` has them.
 (Nothing is unpickled that comes from here.)
-To it, first ``{"can": [attempt, …], "missing": {measure: why}}``: what could be done here that should not,
-and the measures against it that could not be taken. Then, for each file, any number of
+To it, first ``{"can": [attempt, …], "missing": {measure: why}, "scarce": whether}``: what could be done here
+that should not, the measures against it that could not be taken, and whether there is less memory here than a
+file may take: then none is to blame that takes too much. Then, for each file, any number of
 ``{"read": [offset, n]}``, each answered with exactly n bytes; then one of
 
 - ``{"opens": true}``, with ``"not_opened": why`` where it, or a part of it, was not looked into, and
   ``"lacks_library": true`` where that is for a library that is not installed;
 - ``{"opens": false, "why": text}``, with ``"spent": true`` where memory has run out: end this process;
-- ``{"undecided": text}``: it cannot be judged here.
+- ``{"undecided": text}``: it cannot be judged here; the same with ``"spent"``.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ from typing import Any, BinaryIO, cast
 
 from upload_client.expectations.findings import LibraryMissing, NotOpened, Undecided, reason_of
 from upload_client.expectations.packed import Budget
-from upload_client.validator.confinement import confine, try_out
+from upload_client.validator.confinement import confine, has_less, try_out
 from upload_client.validator.opening import open_as
 
 _BLOCK = 256 * 1024
@@ -204,14 +205,18 @@ def main() -> None:
     questions = os.fdopen(os.dup(1), "wb")
     # What the libraries print must not be taken for an answer.
     os.dup2(2, 1)
-    _answer(questions, {"can": try_out(), "missing": missing})
+    scarce = has_less(memory)
+    _answer(questions, {"can": try_out(), "missing": missing, "scarce": scarce})
     while line := answers.readline():
         order = json.loads(line)
         _limit_time(cpu_seconds)
         spending = _Spending(cpu_seconds, order["seconds"]) if "seconds" in order else None
         remote = _Remote(order["size"], questions, answers, spending or (lambda: None))
         file = cast("BinaryIO", io.BufferedReader(remote, _BLOCK))
-        _answer(questions, _outcome(order, file, max_unpacked, spending))
+        outcome = _outcome(order, file, max_unpacked, spending)
+        if scarce and "spent" in outcome:
+            outcome = {"undecided": f"{outcome['why']}, and here is less than a file may take", "spent": True}
+        _answer(questions, outcome)
 
 
 def _answer(questions: BinaryIO, fields: dict[str, Any]) -> None:

@@ -194,7 +194,9 @@ class ReaderWorkers:
                     process.wait(_END_SECONDS)
                 code = process.returncode
                 _end(process)
-                raise _why_it_died(code, action, self._limits, by, too_late=too_late.is_set()) from None
+                raise _why_it_died(
+                    code, action, self._limits, by, too_late=too_late.is_set(), scarce=process.scarce
+                ) from None
             except BaseException:
                 _end(process)
                 raise
@@ -332,6 +334,7 @@ class _Reader(subprocess.Popen[bytes]):
             assert self.stdout is not None
             answer = _understood(self.stdout.readline(_MAX_LINE))
             self.confinement = Confinement(tuple(map(str, answer["can"])), dict(answer["missing"]))
+            self.scarce = answer["scarce"] is True
         except (_Died, KeyError, TypeError, ValueError):
             _end(self)
             raise Undecided(
@@ -391,7 +394,7 @@ def _understood(line: bytes) -> dict[str, Any]:
 
 
 def _why_it_died(
-    code: int | None, action: str, limits: Limits, by: str, *, too_late: bool
+    code: int | None, action: str, limits: Limits, by: str, *, too_late: bool, scarce: bool
 ) -> Unreadable | Undecided:
     """The fault of a file whose reader has died; what kills others on this machine is not its fault.
 
@@ -401,6 +404,7 @@ def _why_it_died(
         limits: its limits.
         by: what else than the file may be why it took so long; empty: nothing.
         too_late: it was killed because it took too long.
+        scarce: it had less memory than a file may take.
     """
     slow = ""
     if too_late:
@@ -412,6 +416,10 @@ def _why_it_died(
     if code == -getattr(signal, "SIGKILL", 0) != 0:
         return Undecided(
             f"{action}: the process was killed; is there too little memory on the receiver's machine?"
+        )
+    if scarce:
+        return Undecided(
+            f"{action} makes its reader break down, and here is less memory than a file may take"
         )
     return Unreadable(f"{action} makes its reader break down")
 
