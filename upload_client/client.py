@@ -8,35 +8,31 @@ of logs have threads of their own; the caller's thread uses only the methods of 
 
 from __future__ import annotations
 
-import contextlib
-import functools
-import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from upload_client.aws.auth import Prompt
-from upload_client.aws.pipeline import check_config
 from upload_client.control.delivery_buckets import usage_errors
 from upload_client.control.identity import new_agent_id
 from upload_client.control.log import LogReader
 from upload_client.core.client_states import ClientState
 from upload_client.core.files import ClientFile, TransferType
-from upload_client.core.layout import Layout, check_name
 from upload_client.delivery import finish, loop, startup
+from upload_client.delivery.caller import Caller, by_one
 from upload_client.delivery.outcome import Outcome, cut_short
 from upload_client.delivery.plan import Plan
-from upload_client.delivery.run import LOOK_EVERY, ConnectedRun, Run, RunArguments
+from upload_client.delivery.run import LOOK_EVERY, ConnectedRun, Run
+from upload_client.delivery.run_arguments import RunArguments
 from upload_client.delivery.source import Source
 from upload_client.delivery.view import DeliveryView
 from upload_client.errors import (
     DeliveryError,
     Interrupted,
     InvalidState,
-    LogBroken,
     NothingToDoError,
     UsageError,
 )
@@ -44,10 +40,9 @@ from upload_client.events import Event, MessageType, Phase, Reporter
 from upload_client.index import Choice
 from upload_client.index.choosing import Symlinks
 from upload_client.index.files import FileIndex
-from upload_client.s3.bucket import Bucket, StoreError
-from upload_client.s3.write_guard import checking
+from upload_client.s3.bucket import Bucket
 from upload_client.settings import Settings, load_settings
-from upload_client.support.arguments import boolean, can, path, text, texts, whole
+from upload_client.support.arguments import texts
 from upload_client.support.clock import SYSTEM, Clock
 from upload_client.support.in_use import files_in_use
 from upload_client.ui import reporter_of
@@ -57,37 +52,6 @@ if TYPE_CHECKING:
     import boto3
 
 __all__ = ["Outcome", "UploadClient"]
-
-_P = ParamSpec("_P")
-_T = TypeVar("_T")
-
-
-def _by_one(
-    method: Callable[Concatenate[UploadClient, _P], _T],
-) -> Callable[Concatenate[UploadClient, _P], _T]:
-    """Have one thread at a time in a client's methods, of the process that has connected.
-
-    A fork has neither the threads that refresh the lock and write the log, nor connections of its own.
-    """
-
-    @functools.wraps(method)
-    def alone(self: UploadClient, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        if self._is_in_a_fork:
-            raise InvalidState(
-                "this client has connected in another process, of which this one is a fork",
-                hint="Make a client in the process that uses it.",
-            )
-        if not self._at_work.acquire(blocking=False):
-            raise InvalidState(
-                "this client is at work in another thread",
-                hint="Call its methods from one thread; `stop` may be called from any.",
-            )
-        try:
-            return method(self, *args, **kwargs)
-        finally:
-            self._at_work.release()
-
-    return alone
 
 
 class UploadClient(DeliveryView):
@@ -168,44 +132,30 @@ class UploadClient(DeliveryView):
         n_batches: int = 16,
         clock: Clock = SYSTEM,
     ) -> None:
-        if lambda_client_config is not None:
-            check_config(lambda_client_config)
-        for name, given, methods, what in (
-            ("session", session, ("client", "get_credentials"), "a boto3 session"),
-            ("prompt", prompt, (), "a function that asks a person, and gives back the answer"),
-            ("executor", executor, ("submit",), "an executor, as of concurrent.futures"),
-            ("clock", clock, ("wall", "monotonic", "sleep"), "an upload_client.support.clock.Clock"),
-        ):
-            if given is not None:
-                can(name, given, methods, what)
-        shows = PlainReporter() if reporter is None else reporter_of(reporter)
-        if steal is not None:
-            text("steal", steal, "the name of the agent that holds the lock")
-        debug, resend_invalid = (
-            boolean(name, given) for name, given in (("debug", debug), ("resend_invalid", resend_invalid))
+        arguments = RunArguments(
+            dataset=dataset,
+            delivery_id=delivery_id,
+            transfer_type=transfer_type,
+            agent_id=new_agent_id() if own_agent_id is None else own_agent_id,
+            n_threads=n_threads,
+            max_retries=max_retries,
+            resend_invalid=resend_invalid,
+            steal=steal,
+            executor=executor,
+            n_batches=n_batches,
+            lambda_config=lambda_client_config,
+            session=session,
+            prompt=prompt,
+            clock=clock,
+            debug=debug,
+            output_dir=Path() if output_dir is None else output_dir,  # type: ignore[arg-type] # it makes one
         )
+        shows = PlainReporter() if reporter is None else reporter_of(reporter)
         include, exclude = texts("include", include), texts("exclude", exclude)
-        output_dir = path("output_dir", "." if output_dir is None else output_dir)
-        try:
-            Layout(dataset, delivery_id, transfer_type)
-            if own_agent_id is not None:
-                check_name(own_agent_id, "own_agent_id")
-        except ValueError as error:
-            raise UsageError(str(error)) from None
-        if n_threads is not None and n_threads != "auto":
-            n_threads = whole("n_threads", n_threads, 1)
-        if max_retries is not None:
-            max_retries = whole("max_retries", max_retries, 0)
-        n_batches = whole("n_batches", n_batches, 1)
         if settings is not None and not isinstance(settings, Settings):
             raise UsageError(
                 f"the settings are of the type {type(settings).__name__}",
                 hint="Make them with upload_client.load_settings().",
-            )
-        if not output_dir.is_dir():
-            raise UsageError(
-                f"the output_dir {output_dir} is no folder",
-                hint="Make it, or name another one: the state of every file goes there at the end.",
             )
         if settings is None:
             with usage_errors():
@@ -216,35 +166,9 @@ class UploadClient(DeliveryView):
             symlinks=symlinks or settings.symlinks,
             in_use=files_in_use(),
         )
-        arguments = RunArguments(
-            dataset=dataset,
-            delivery_id=delivery_id,
-            transfer_type=transfer_type,
-            agent_id=own_agent_id or new_agent_id(),
-            n_threads=n_threads,
-            max_retries=max_retries,
-            resend_invalid=resend_invalid,
-            steal=steal,
-            executor=executor,
-            n_batches=n_batches,
-            lambda_config=lambda_client_config,
-        )
-        super().__init__(
-            Run(
-                arguments,
-                Source(source, file_index, choice),
-                settings,
-                session=session,
-                reporter=shows,
-                prompt=prompt,
-                clock=clock,
-                output_dir=output_dir,
-                debug=debug,
-            )
-        )
+        super().__init__(Run(arguments, Source(source, file_index, choice), settings, shows))
         self._running_in: int | None = None  # the thread that is in `run`
-        self._at_work = threading.RLock()  # held by the thread that is in one of its methods
-        self._connected_in: int | None = None  # the process
+        self._caller = Caller()
 
     @property
     def reader(self) -> LogReader:
@@ -264,7 +188,7 @@ class UploadClient(DeliveryView):
 
     # --- the way of a delivery ---
 
-    @_by_one
+    @by_one
     def run(self, *, reporter: Reporter | Callable[[Event], object] | None = None) -> Outcome:
         """Deliver: everything from `connect` to `quit`.
 
@@ -292,13 +216,13 @@ class UploadClient(DeliveryView):
                 self._step(LOOK_EVERY)
         except NothingToDoError:
             pass  # `connect` has ended the run already
-        except KeyboardInterrupt:
-            self._end(Interrupted(), crashed=False)
+        except KeyboardInterrupt as cut:
+            self._end(cut_short(cut))
         except Interrupted:
             if self.outcome is None:  # somebody else's
                 raise
         except BaseException as cut:  # whatever a program ends its threads with, the lock is given back
-            self._end(cut_short(cut), crashed=False)
+            self._end(cut_short(cut))
             raise
         finally:
             self._running_in = None
@@ -309,7 +233,7 @@ class UploadClient(DeliveryView):
             raise error
         return outcome
 
-    @_by_one
+    @by_one
     def plan(self) -> Plan:
         """Plan a run, and change nothing.
 
@@ -321,7 +245,7 @@ class UploadClient(DeliveryView):
         startup.check_open(self._run)
         return startup.survey(self._run, epoch=0).plan
 
-    @_by_one
+    @by_one
     def connect(self) -> None:
         """Log in, read the settings, take the lock, fence and read the logs, and plan.
 
@@ -331,20 +255,20 @@ class UploadClient(DeliveryView):
         """
         if self.state is not ClientState.UNCONNECTED:
             raise InvalidState(f"a client connects once; this one is {self.state}")
-        self._connected_in = os.getpid()
-        with self._ending_on_error():
+        self._caller.connects()
+        with finish.ending_on_error(self._run):
             self._run.check_stop()
             self._run.notify(Phase("connecting"))
             startup.connect(self._run)
 
-    @_by_one
+    @by_one
     def write_index(self) -> None:
         """Write the index, with the column ``will_transfer``, to the control bucket, and log it."""
         connected = self._connected(ClientState.READY)
-        with self._ending_on_error():
+        with finish.ending_on_error(self._run):
             startup.write_index(connected)
 
-    @_by_one
+    @by_one
     def initiate_transfer(self) -> None:
         """Start the validation pipeline; files may be sent from here on.
 
@@ -356,11 +280,11 @@ class UploadClient(DeliveryView):
         connected = self._connected(ClientState.READY)
         if connected.index is None:
             self.write_index()
-        with self._ending_on_error():
+        with finish.ending_on_error(self._run):
             if not startup.start_validation(connected):
                 self._finish(connected)
 
-    @_by_one
+    @by_one
     def transfer_next_file(self) -> ClientFile | None:
         """Queue the next file.
 
@@ -382,7 +306,7 @@ class UploadClient(DeliveryView):
         loop.queue(connected, row)
         return connected.ledger.file(row)
 
-    @_by_one
+    @by_one
     def update(self, timeout: float = 0.0) -> bool:
         """Process all news once: results of the workers, verdicts, the state of the lock.
 
@@ -400,14 +324,12 @@ class UploadClient(DeliveryView):
 
     def crash(self, exception: BaseException) -> None:
         """End because of an error: log it to S3 if possible, notify the person, quit."""
-        if self.done or self._is_in_a_fork:
+        if self._caller.is_in_a_fork:
             return
         if self._running_in not in (None, threading.get_ident()):
             self.stop()
             return
-        if self._run.debug or not isinstance(exception, DeliveryError):  # else the outcome says the same
-            self.cmessage(self.excformat(exception), "error")
-        self._end(exception, crashed=True)
+        finish.crash(self._run, exception)
 
     def stop(self) -> None:
         """End the run soon and in order, as Ctrl-C does: from any thread, and from a signal handler.
@@ -425,15 +347,15 @@ class UploadClient(DeliveryView):
         A second call does nothing. While `run` is under way, in whatever thread, or another thread is in one
         of its methods, it is the same as `stop`. In a fork of the process that has connected it does nothing.
         """
-        if self._is_in_a_fork:
+        if self._caller.is_in_a_fork:
             return
-        if self._running_in is not None or not self._at_work.acquire(blocking=False):
+        if self._running_in is not None or not self._caller.begin():
             self.stop()
             return
         try:
-            self._end(_exception, crashed=False)
+            self._end(_exception)
         finally:
-            self._at_work.release()
+            self._caller.end()
 
     def __enter__(self) -> Self:
         return self
@@ -443,9 +365,7 @@ class UploadClient(DeliveryView):
     ) -> None:
         if isinstance(error, Exception) and not isinstance(error, DeliveryError):
             self.crash(error)
-        if isinstance(error, KeyboardInterrupt):
-            error = Interrupted()
-        elif error is not None and not isinstance(error, Exception):
+        if error is not None and not isinstance(error, Exception):
             error = cut_short(error)
         self.quit(error)
 
@@ -507,11 +427,6 @@ class UploadClient(DeliveryView):
 
     # --- the turns of the loop, and the ends ---
 
-    @property
-    def _is_in_a_fork(self) -> bool:
-        """Whether this process is a fork of the one that has connected."""
-        return self._connected_in not in (None, os.getpid())
-
     def _connected(self, *states: ClientState) -> ConnectedRun:
         """The connected run; with `states`, only in one of these."""
         connected = self._run.connected
@@ -529,7 +444,7 @@ class UploadClient(DeliveryView):
         What goes wrong ends the run, and is in its outcome.
         """
         try:
-            with self._ending_on_error():
+            with finish.ending_on_error(self._run):
                 connected = self._connected()
                 self._run.check_stop()
                 if sends:
@@ -544,35 +459,7 @@ class UploadClient(DeliveryView):
 
     def _finish(self, connected: ConnectedRun) -> None:
         finish.complete(connected)
-        self._end(None, crashed=False, complete=True)
+        self._end(None, complete=True)
 
-    def _end(self, error: BaseException | None, *, crashed: bool, complete: bool = False) -> None:
-        finish.end(self._run, error, crashed=crashed, complete=complete)
-
-    @contextlib.contextmanager
-    def _ending_on_error(self) -> Iterator[None]:
-        """End the run with whatever is raised inside, and let it through."""
-        try:
-            with checking(self._run.check_stop):
-                yield
-        except NothingToDoError as error:
-            self._end(error, crashed=False, complete=True)
-            raise
-        except KeyboardInterrupt:
-            self._end(Interrupted(), crashed=False)
-            raise
-        except (LogBroken, StoreError) as error:
-            self.crash(error)
-            raise
-        except DeliveryError as error:
-            self._end(error, crashed=False)
-            raise
-        except Exception as error:
-            if self._run.stop_asked:  # some schedulers stop a task and raise something of their own as well
-                self._end(cut_short(error), crashed=False)
-            else:
-                self.crash(error)
-            raise
-        except BaseException as error:
-            self._end(cut_short(error), crashed=False)
-            raise
+    def _end(self, error: BaseException | None, *, complete: bool = False) -> None:
+        finish.end(self._run, error, crashed=False, complete=complete)

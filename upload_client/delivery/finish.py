@@ -7,7 +7,7 @@ import logging
 import math
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from upload_client.aws.auth import login_name
@@ -31,12 +31,13 @@ from upload_client.core.text import counted
 from upload_client.delivery import progress
 from upload_client.delivery.final_check import abort_unfinished, not_in_place
 from upload_client.delivery.loop import CLOSE_TIMEOUT, receive_outcomes, save_checkpoint
-from upload_client.delivery.outcome import Outcome, exit_code_of, headline, hint_of, reason_of
+from upload_client.delivery.outcome import Outcome, cut_short, exit_code_of, headline, hint_of, reason_of
 from upload_client.delivery.run import ConnectedRun, Run, versions
 from upload_client.errors import (
     DeliveryError,
     Interrupted,
     LockLost,
+    LogBroken,
     LoginRefused,
     NothingToDoError,
     Superseded,
@@ -242,6 +243,41 @@ def end(run: Run, error: BaseException | None, *, crashed: bool, complete: bool 
     _notify_outcome(run, error)
     with contextlib.suppress(OSError):
         run.reporter.close()
+
+
+def crash(run: Run, error: BaseException) -> None:
+    """End the run because of an error that was not to be expected."""
+    if run.state.terminal:
+        return
+    if run.debug or not isinstance(error, DeliveryError):  # else the outcome says the same
+        run.message(run.describe(error), "error", None)
+    end(run, error, crashed=True)
+
+
+@contextlib.contextmanager
+def ending_on_error(run: Run) -> Iterator[None]:
+    """End the run with whatever is raised inside, and let it through."""
+    try:
+        with checking(run.check_stop):
+            yield
+    except NothingToDoError as error:
+        end(run, error, crashed=False, complete=True)
+        raise
+    except (LogBroken, StoreError) as error:
+        crash(run, error)
+        raise
+    except DeliveryError as error:
+        end(run, error, crashed=False)
+        raise
+    except Exception as error:
+        if run.stop_asked:  # some schedulers stop a task and raise something of their own as well
+            end(run, cut_short(error), crashed=False)
+        else:
+            crash(run, error)
+        raise
+    except BaseException as error:
+        end(run, cut_short(error), crashed=False)
+        raise
 
 
 def _call_off(run: Run, error: BaseException | None, *, crashed: bool) -> None:

@@ -49,6 +49,8 @@ class Outcome:
 
 def cut_short(error: BaseException) -> Interrupted:
     """The end of a run that something has cut short which is no error of a delivery."""
+    if isinstance(error, KeyboardInterrupt):
+        return Interrupted()
     return Interrupted(f"cut short by {type(error).__name__}")
 
 

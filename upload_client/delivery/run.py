@@ -11,17 +11,17 @@ import math
 import platform
 import traceback
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor, Future
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from upload_client.core import records, segments
 from upload_client.core.client_states import ClientEvent, ClientState, next_client_state
 from upload_client.core.codes import MessageCode
-from upload_client.core.files import FileLedger, TransferType
+from upload_client.core.files import FileLedger
 from upload_client.core.history import DeliveryHistory
 from upload_client.core.notice_limit import NoticeLimit
 from upload_client.core.receipt import IndexNamed
@@ -31,21 +31,20 @@ from upload_client.core.store_profile import StoreProfile
 from upload_client.core.text import for_terminal
 from upload_client.core.times import timestamp
 from upload_client.delivery import progress
+from upload_client.delivery.run_arguments import RunArguments
 from upload_client.errors import DeliveryError, Interrupted, LoginRefused
 from upload_client.events import Event, FileChanged, Message, MessageType, Reporter
 from upload_client.reports.state_csv import write_dump
 from upload_client.s3.bucket import PreconditionFailed, repeat_while_lost
 from upload_client.s3.store_clock import StoreClock
 from upload_client.s3.write_guard import guarded_by
-from upload_client.support.clock import Clock, StoppableClock
+from upload_client.support.clock import StoppableClock
 from upload_client.support.patience import Patience
 from upload_client.support.secrets import hidden, without_secrets
 
 if TYPE_CHECKING:
-    import boto3
     from mypy_boto3_lambda.client import LambdaClient
 
-    from upload_client.aws.auth import Prompt
     from upload_client.aws.pipeline import Started
     from upload_client.control.delivery_buckets import DeliveryBuckets
     from upload_client.control.lock import Lock
@@ -76,23 +75,6 @@ def versions() -> dict[str, str]:
     }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunArguments:
-    """The arguments of a run, as the caller gave them; `upload_client.UploadClient` says what each means."""
-
-    dataset: str
-    delivery_id: str
-    transfer_type: TransferType
-    agent_id: str
-    n_threads: int | Literal["auto"] | None
-    max_retries: int | None
-    resend_invalid: bool
-    steal: str | None
-    executor: Executor | None
-    n_batches: int
-    lambda_config: Mapping[str, Any] | None
-
-
 class Run:
     """One run, from its construction to its outcome.
 
@@ -100,12 +82,7 @@ class Run:
         arguments: what is wanted.
         source: the files.
         settings: as far as they are known before the login.
-        session: whose credentials to use; None: those of a login.
         reporter: receives the events.
-        prompt: asks the person for what a login needs; None: nobody is asked.
-        clock: the machine's.
-        output_dir: where state dump and receipt go.
-        debug: put tracebacks into messages.
 
     Attributes:
         state: where the run is.
@@ -134,23 +111,18 @@ class Run:
         arguments: RunArguments,
         source: Source,
         settings: Settings,
-        *,
-        session: boto3.Session | None,
         reporter: Reporter,
-        prompt: Prompt | None,
-        clock: Clock,
-        output_dir: Path,
-        debug: bool,
     ) -> None:
+        clock = arguments.clock
         self.arguments = arguments
+        self.output_dir = arguments.output_dir  # where state dump and receipt go
         self.source = source
         self.settings = settings
-        self.session = session
+        self.session = arguments.session
         self.reporter = reporter
-        self.prompt = prompt
+        self.prompt = arguments.prompt
         self.clock = StoreClock(clock)
-        self.output_dir = output_dir
-        self.debug = debug
+        self.debug = arguments.debug
         self.waits = StoppableClock(clock, self.check_stop, LOOK_EVERY)
         self.began = clock.monotonic()
         self.state = ClientState.INITIALIZING
