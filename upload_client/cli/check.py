@@ -136,10 +136,7 @@ def check(
     index: Path | None,
     index_format: Format | None,
     no_index: bool,
-    include: tuple[str, ...],
-    exclude: tuple[str, ...],
-    exclude_from: tuple[Path, ...],
-    symlinks: str | None,
+    chosen: Chosen,
     content: bool,
     store: bool,
     clean: bool,
@@ -182,13 +179,12 @@ def check(
             "max_retries": max_retries,
             "patience": patience,
         }
-        chosen: dict[str, Any] = {"flags": flags, "profile": profile}
+        given: dict[str, Any] = {"flags": flags, "profile": profile}
         if sandbox:
-            chosen = {"flags": flags, "profile": _sandbox(stack, profile), "environ": {}}
-        settings: Settings = load_settings(**chosen) if sandbox else own_settings(profile, flags)
-        one_reader(profile=profile, index=index, exclude_from=exclude_from)
-        files = Chosen(include, exclude, exclude_from, symlinks)
-        choice = files.choice(settings)
+            given = {"flags": flags, "profile": _sandbox(stack, profile), "environ": {}}
+        settings: Settings = load_settings(**given) if sandbox else own_settings(profile, flags)
+        one_reader(profile=profile, index=index, exclude_from=chosen.exclude_from)
+        choice = chosen.choice(settings)
         # What follows is long in loading: what is typed wrongly has been told.
         from upload_client.cli.prompt import find_prompt  # noqa: PLC0415 # imports boto3
         from upload_client.index import sources  # noqa: PLC0415 # imports boto3
@@ -200,7 +196,7 @@ def check(
             delivery_id=delivery_id,
             transfer_type="sample" if sample else "staging",
             settings=settings,
-            sources=where_from(**chosen),
+            sources=where_from(**given),
             open_source=lambda session: (
                 (None if session is None else sources.bucket_of(source, session, settings))
                 if sources.is_bucket(source)
@@ -227,7 +223,7 @@ def check(
         place += (["--profile", profile] if profile else []) + ["--sample"] * sample
         place += (["--source", source] if source != "." else []) + (["--index", str(index)] if index else [])
         place += ["--index-format", index_format] if index_format else []
-        place += ["--no-index"] * no_index + files.arguments
+        place += ["--no-index"] * no_index + chosen.arguments
         _print_next_step(findings, place)
     return exit_code(findings)
 

@@ -81,10 +81,7 @@ class _DeliveryOptions:
     index: Path | None
     index_format: Format | None
     no_index: bool
-    include: tuple[str, ...]
-    exclude: tuple[str, ...]
-    exclude_from: tuple[Path, ...]
-    symlinks: str | None
+    chosen: Chosen
     sample: bool
     profile: str | None
     threads: int | str | None
@@ -356,7 +353,7 @@ def _run(options: _DeliveryOptions, typed: tuple[str, ...]) -> int:
             if options.report is not None:
                 check_target(options.report)
                 note(options.report, "the report")
-            one_reader(profile=options.profile, index=options.index, exclude_from=options.exclude_from)
+            one_reader(profile=options.profile, index=options.index, exclude_from=options.chosen.exclude_from)
             client = _client(options, reporter, stack)
             freeze_loaded_objects()
             from upload_client.delivery.watchdog import watched  # noqa: PLC0415 # imports boto3
@@ -408,7 +405,7 @@ def _name_log(path: Path | None, exit_code: int) -> None:
 def _client(options: _DeliveryOptions, reporter: Reporter, stack: ExitStack) -> UploadClient:
     """A client for what is asked for, ready to connect."""
     dataset, delivery_id, settings = _settings(options, reporter, stack)
-    choice = Chosen(options.include, options.exclude, options.exclude_from, options.symlinks).choice(settings)
+    choice = options.chosen.choice(settings)
     refuse_at_once(options.source, choice, options.index)
     # What follows is long in loading: what is typed wrongly has been told.
     from upload_client.aws.auth import open_session  # noqa: PLC0415 # imports boto3

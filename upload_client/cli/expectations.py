@@ -54,10 +54,7 @@ def infer(
     source: Path,
     output: Path | None,
     force: bool,
-    include: tuple[str, ...],
-    exclude: tuple[str, ...],
-    exclude_from: tuple[Path, ...],
-    symlinks: str | None,
+    chosen: Chosen,
 ) -> None:
     """Draft the document from SOURCE, a folder with files that are as they should be.
 
@@ -72,7 +69,7 @@ def infer(
     if output is not None:
         check_free(output, None, force=force)
     note(output, "what this run writes")
-    files = _files(source, Chosen(include, exclude, exclude_from, symlinks))
+    files = _files(source, chosen)
     with ProgressLine() as line:
         text = draft(source, files, open_function=open_function, on_progress=_showing(line, len(files)))
     if output is None:
@@ -124,10 +121,7 @@ def check(
     source: Path,
     document: Path,
     sample: bool,
-    include: tuple[str, ...],
-    exclude: tuple[str, ...],
-    exclude_from: tuple[Path, ...],
-    symlinks: str | None,
+    chosen: Chosen,
     as_object: bool,
 ) -> int:
     """Judge the files of SOURCE by the document, as the receiver's validator will."""
@@ -139,14 +133,14 @@ def check(
     from upload_client.expectations.expected import Expected  # noqa: PLC0415 # imports pydantic
     from upload_client.support.inputs import one_reader  # noqa: PLC0415 # not for --help
 
-    one_reader(expectations=document, exclude_from=exclude_from)
+    one_reader(expectations=document, exclude_from=chosen.exclude_from)
     agreed = load_file(document)
     from upload_client.preflight.content import check_contents, unopened  # noqa: PLC0415 # imports boto3
     from upload_client.preflight.packages import check_packages, with_packages  # noqa: PLC0415 # imports boto3
 
     expected = Expected(agreed)
-    files = _files(source, Chosen(include, exclude, exclude_from, symlinks))
-    follow = symlinks == "follow"
+    files = _files(source, chosen)
+    follow = chosen.symlinks == "follow"
     tally = Tally(expected.rules)
     for path, size in files:
         tally.add(path, size)

@@ -70,10 +70,7 @@ def index(
     output: Path | None,
     as_format: Format | None,
     no_checksums: bool,
-    include: tuple[str, ...],
-    exclude: tuple[str, ...],
-    exclude_from: tuple[Path, ...],
-    symlinks: str | None,
+    chosen: Chosen,
     force: bool,
     profile: str | None,
     patience: str | None,
@@ -92,7 +89,7 @@ def index(
     from upload_client.support.inputs import one_reader  # noqa: PLC0415 # not for --help
 
     kind = as_format or (named_format(output.name) if output is not None else None) or "csv"
-    one_reader(exclude_from=exclude_from, profile=profile)
+    one_reader(exclude_from=chosen.exclude_from, profile=profile)
     if output is None and kind != "csv":
         raise UsageError(
             f"no file is named for the {kind} list",
@@ -102,7 +99,6 @@ def index(
     if output is not None or target.parent.is_dir():  # else it is the source that is not there
         check_free(target, _OURS.get(kind), force=force)
     note(target, "the list that is written")
-    chosen = Chosen(include, exclude, exclude_from, symlinks)
     own = None
     if sources.is_bucket(source):
         from upload_client.cli.options import own_settings, waiting  # noqa: PLC0415 # for buckets alone

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -127,7 +127,13 @@ class Chosen(NamedTuple):
 
 
 def choice_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that say which files are meant; see `Chosen`."""
+    """Add the options that say which files are meant; the command gets them as one, `chosen`."""
+
+    @wraps(command)
+    def with_chosen(*args: Any, **given: Any) -> Any:  # noqa: ANN401 - of whatever command
+        chosen = Chosen(*(given.pop(name) for name in Chosen._fields))
+        return command(*args, chosen=chosen, **given)
+
     options = (
         click.option(
             "--include", multiple=True, metavar="PATTERN", help="Only files that match.  [repeatable]"
@@ -155,9 +161,10 @@ def choice_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "  [default: refuse]",
         ),
     )
+    found: Callable[..., Any] = with_chosen
     for option in reversed(options):
-        command = option(command)
-    return command
+        found = option(found)
+    return found
 
 
 def refuse_at_once(source: str, choice: Choice, index: Path | None = None) -> None:

@@ -165,10 +165,7 @@ def verify(
     names_all: bool,
     output: Path | None,
     force: bool,
-    include: tuple[str, ...],
-    exclude: tuple[str, ...],
-    exclude_from: tuple[Path, ...],
-    symlinks: str | None,
+    chosen: Chosen,
     as_json: bool,
 ) -> int:
     """Verify RECEIPT, a file or s3://bucket/key, and compare it with what is there now.
@@ -187,7 +184,7 @@ def verify(
     with ExitStack() as stack:
         one_reader(
             receipt=receipt,
-            exclude_from=exclude_from,
+            exclude_from=chosen.exclude_from,
             profile=profile,
             key=key_files,
             signature=signature,
@@ -225,7 +222,7 @@ def verify(
             compare_with(path, _readable(against, stack, "list"), differences)
             differences.print_result(f"against {against}", same="the same files")
         if source is not None:
-            choice = Chosen(include, exclude, exclude_from, symlinks).choice()
+            choice = chosen.choice()
             check_folder(path, source, differences, choice=choice, on_progress=reading)
             reading.wipe()
             differences.print_result(f"folder {source}")
