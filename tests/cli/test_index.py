@@ -110,7 +110,7 @@ def test_of_a_bag_only_its_payload_is_listed_and_that_is_said(run, data, tmp_pat
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--format", "parquet"], "where to write the parquet list is not said"),
+        (["--format", "parquet"], "no file is named for the parquet list"),
         (["--format", "bagit", "-o", "x.txt"], "cannot be called 'x.txt'"),
         (["--format", "s3", "-o", "x.csv"], "names objects of a bucket"),
     ],

@@ -163,7 +163,7 @@ class OkVerdicts:
     def numbers(self) -> tuple[list[int], list[int], bytes, bytes]:
         """Epochs and numbers in turns; sizes; CRC32s, the first 4 of each 6 bytes; ETags, 16 bytes each."""
         return (
-            list(map(int, ",".join(self.uploads).replace("-", ",").split(","))),
+            _identities(self.uploads),
             list(map(int, self.sizes)),
             a2b_base64("".join(self.crc32s).replace("==", "AA")),
             bytes.fromhex("".join(self.etags)),
@@ -206,10 +206,15 @@ class Announcements:
     @cached_property
     def identities(self) -> list[int]:
         """Epochs and numbers in turns."""
-        return list(map(int, ",".join(self.uploads).replace("-", ",").split(",")))
+        return _identities(self.uploads)
 
 
 NO_ANNOUNCEMENTS: Final = Announcements()
+
+
+def _identities(uploads: Sequence[str]) -> list[int]:
+    """Epochs and numbers of uploads, in turns."""
+    return list(map(int, ",".join(uploads).replace("-", ",").split(",")))
 
 
 def without(values: Sequence[T], left: Sequence[int]) -> Sequence[T]:
