@@ -1,4 +1,4 @@
-"""Deliveries that happen by themselves: what is read, where it goes, how often it is tried, who is told.
+"""Activities: data sources, writers, retries and notifications, for deliveries that run unattended.
 
 ```python
 from upload_client.activities import *
@@ -7,13 +7,13 @@ data = DataSource(render_customers)
 writer = S3FileWriter(S3Client(), link_seconds=86_400)
 metadata = {"title": "Customers", "bucket": "dumps", "key": "customers.csv"}
 activity = RetryingActivity(DeliveryActivity(data, writer, metadata))
-told = EmailSuccessHandler(host="smtp.example.org", starttls=True, sender="robot@example.org",
+mail = EmailSuccessHandler(host="smtp.example.org", starttls=True, sender="robot@example.org",
                            recipients=["maria@example.org"], body="It is here: {link}")
-ActivityRunner(activity, success_handler=told).run()
+ActivityRunner(activity, success_handler=mail).run()
 ```
 
-The public names, loaded when they are first asked for: who writes to a folder needs neither boto3 nor pandas.
-When such things are done, by themselves, a schedule says (``upload-client schedule``).
+The public names are imported when first used: to write to a folder needs neither boto3 nor pandas. A schedule
+runs activities at given times (``upload-client schedule``).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`Activity`: something that is done as a whole, or fails."""
+"""`Activity`: a piece of work that succeeds as a whole, or fails."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from upload_client.support.arguments import can
 
 
 class Writer(Protocol):
-    """Puts what a reader gives to its place.
+    """Writes the content of a reader to its destination.
 
     It may have a method ``check`` as well, which is called with the metadata before anything is read.
     """
 
     def write(self, reader: BinaryIO, metadata: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """Write all of it, or nothing that anybody would take for it.
+        """Write all of it, or nothing under its final name.
 
         Args:
             reader: read to its end, not closed.
-            metadata: says where it goes, and what is told about it.
+            metadata: names the destination; its fields are also used in notifications.
 
         Returns:
-            What may be told of it when it is there, such as ``link``; None: nothing.
+            Facts about what was written, such as ``link``, for notifications; None: there are none.
         """
         ...
 
 
 class Activity:
-    """Something that is done as a whole, or fails with an exception.
+    """A piece of work that succeeds as a whole, or fails with an exception.
 
     Args:
-        metadata: what is told about it, to whoever is told how it ended. Each activity has a dict of its own.
+        metadata: facts about it, for notifications. Each activity has a dict of its own.
     """
 
     def __init__(self, metadata: Mapping[str, Any] | None = None) -> None:
@@ -47,7 +47,7 @@ class Activity:
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """The facts about it. May be changed."""
+        """The facts about it, for notifications. May be changed."""
         return self._metadata
 
     def start(self) -> None:
@@ -55,7 +55,7 @@ class Activity:
         raise NotImplementedError
 
     def check_stopped(self) -> None:
-        """Go no further if it is to end.
+        """Raise `Interrupted` if it is to stop.
 
         Raises:
             Interrupted: it was stopped.
@@ -64,7 +64,7 @@ class Activity:
             raise Interrupted
 
     def stop(self) -> None:
-        """Have it end soon, in order: `start` raises `Interrupted`. May be called from any thread."""
+        """Stop it soon and in order: `start` raises `Interrupted`. May be called from any thread."""
         self._stopping.set()
 
 
@@ -74,8 +74,8 @@ class DeliveryActivity(Activity):
     Args:
         data_source: what is read; what is no `DataSource` is made one.
         writer: where it goes.
-        metadata: says where it goes, and what is told about it. When it has been written, what the writer
-            tells is added, such as ``link``.
+        metadata: names the destination; its fields are also used in notifications. What the writer returns is
+            added to it, such as ``link``.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class DeliveryActivity(Activity):
         Raises:
             Interrupted: it was stopped.
             NotDelivered: it could not be read, or not be written.
-            UsageError: it can never be, as it is asked for.
+            UsageError: the arguments are not valid.
         """
         self.check_stopped()
         if (check := getattr(self.writer, "check", None)) is not None:
@@ -107,7 +107,7 @@ class DeliveryActivity(Activity):
 
 
 class _UntilStopped:
-    """A reader that gives nothing more once it is no longer wanted, however slowly its source gives."""
+    """A reader that ends with `Interrupted` once the activity is stopped, even if its source is slow."""
 
     def __init__(self, reader: BinaryIO, check_stopped: Callable[[], None]) -> None:
         self._reader = reader

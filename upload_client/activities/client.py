@@ -43,7 +43,7 @@ class ClientActivity(Activity):
 
     Args:
         make: gives the arguments of `UploadClient`, anew for each start; or None.
-        metadata: what is told about it.
+        metadata: facts about it, for notifications.
         **arguments: of `UploadClient`, where `make` is None.
     """
 

@@ -17,7 +17,7 @@ _MAX_REASON = 500
 
 
 class NotDelivered(DeliveryError):
-    """Something could not be read, or not be written: nothing stands at its place that is not whole."""
+    """Something could not be read or written. Nothing incomplete is left at the destination."""
 
     exit_code = ExitCode.NOT_TRANSFERRED
     hint = "Run it again: it goes on where the other side supports that, and else begins anew."
@@ -29,7 +29,7 @@ def missing_extra(what: str, extra: str) -> UsageError:
 
 
 def without_secrets(text: object, secrets: Iterable[str | None]) -> str:
-    """The words of a server or of a library, every secret blotted out, in each form in which it is sent.
+    """A message of a server or library, with every secret redacted, in each form in which it is sent.
 
     Args:
         text: the words, or the exception that has them.

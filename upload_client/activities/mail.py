@@ -1,4 +1,4 @@
-"""Mail that tells how an activity ended."""
+"""Mail that reports the outcome of an activity."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Smtp:
     Args:
         host: its name.
         port: None: 587 with `starttls`, 465 with `tls`, else 25.
-        starttls: encrypt before anything is told, or send nothing.
+        starttls: encrypt before anything is sent, or send nothing.
         tls: speak TLS from the first byte.
         user: who logs in; needs one of the two.
         password_command: a program that prints the password; run without a shell.
@@ -166,7 +166,7 @@ def compose(
         recipients: the same.
         subject: one line; what is too long is cut off.
         body: lines; what others say in it is escaped by the caller, so that it makes none.
-        message_id: the same mail, sent twice, is known by it; None: each is another.
+        message_id: identifies the mail, so that a duplicate is recognised; None: a new one for each.
     """
     message = EmailMessage()
     message["From"] = sender
@@ -241,7 +241,7 @@ class _Mailing:
 
 
 def _details(metadata: Mapping[str, Any]) -> str:
-    """All that is told of an activity, in lines."""
+    """The facts about an activity, a line each."""
     lines = [
         f"{for_log(name)}: {for_log(str(value))}"
         for name, value in metadata.items()
@@ -264,7 +264,7 @@ class EmailSuccessHandler(_Mailing):
         subject: a template, of one line; None: `SUBJECT`.
         body: a template; None: `BODY`.
         smtp: the server; None: made of `server`.
-        message_id: the same mail, sent twice, is known by it; None: each is another.
+        message_id: identifies the mail, so that a duplicate is recognised; None: a new one for each.
         **server: ``host``, ``port``, ``starttls``, ``tls``, ``user``, ``password_command``, ``sender``: see
             `Smtp`.
 
@@ -291,7 +291,7 @@ class EmailFailureHandler(_Mailing):
         subject: a template, of one line; None: `SUBJECT`.
         body: a template; None: `BODY`.
         smtp: the server; None: made of `server`.
-        message_id: the same mail, sent twice, is known by it; None: each is another.
+        message_id: identifies the mail, so that a duplicate is recognised; None: a new one for each.
         **server: ``host``, ``port``, ``starttls``, ``tls``, ``user``, ``password_command``, ``sender``: see
             `Smtp`.
 

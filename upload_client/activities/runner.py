@@ -19,7 +19,7 @@ class SuccessHandler(Protocol):
     """Notified when an activity has succeeded."""
 
     def handle_success(self, metadata: Mapping[str, Any]) -> None:
-        """Tell it."""
+        """Send the notification."""
         ...
 
 
@@ -27,7 +27,7 @@ class FailureHandler(Protocol):
     """Notified when an activity has failed, after all retries."""
 
     def handle_failure(self, exception: BaseException, metadata: Mapping[str, Any]) -> None:
-        """Tell it."""
+        """Send the notification."""
         ...
 
 
@@ -51,9 +51,9 @@ class ActivityRunner:
     """Runs an activity and calls one of two handlers, once.
 
     Args:
-        activity: what is run; a `RetryingActivity`, and what is told is what came of all tries.
-        success_handler: is told of success; None: it is logged.
-        failure_handler: is told of failure; None: it is logged.
+        activity: what is run; of a `RetryingActivity` the outcome of all tries is reported.
+        success_handler: notified of success; None: success is logged.
+        failure_handler: notified of failure; None: failure is logged.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class ActivityRunner:
             The exit code that says how it ended; 0: it succeeded. `exception` has what it failed with.
 
         Raises:
-            Interrupted: it was stopped before its end. So it has none, and nobody is told.
+            Interrupted: it was stopped before its end; no handler is called.
         """
         self.exception = None
         try:
@@ -91,7 +91,7 @@ class ActivityRunner:
         return self._notify()
 
     def fail(self, exception: Exception) -> int:
-        """Tell a failure without running it.
+        """Report a failure without running it.
 
         Returns:
             Its exit code.
@@ -127,6 +127,6 @@ def describe(error: BaseException) -> str:
 
 
 def _name(metadata: Mapping[str, Any]) -> str:
-    """The name of an activity. Not all its metadata: a link in them lets in whoever reads it."""
+    """The name of an activity; not all its metadata, since a link in it grants access."""
     named = [str(metadata[name]) for name in ("title", "bucket", "key", "filename") if metadata.get(name)]
     return " ".join(named) or "an activity without a name"

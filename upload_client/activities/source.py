@@ -89,7 +89,7 @@ class DataSource:
         """Open what is behind a URL: http, https, s3, ftp, ftps (FTP with TLS on the same port) or file.
 
         Args:
-            url: the URL. A name and a password in it are used, and never told.
+            url: the URL. A name and a password in it are used, and never shown.
             password: of the user in it, or a function that gives it; None: the one in it.
             s3_client: for ``s3://``; None: with the credentials that boto3 finds.
 

@@ -1,8 +1,8 @@
-"""Words of others: what libraries, proxies and services say, before a person or a log gets to see it.
+"""Redaction: messages of libraries, proxies and services, before they reach a person or a log.
 
-Such a text may be a web page, may be endless, and may repeat what it was given: the URL of a proxy with the
-password in it. `sanitized` makes one short line of it in which no secret is left. It is not made safe for a
-terminal here (`upload_client.core.text`).
+Such a text may be a web page, may be very long, and may repeat its input, such as the URL of a proxy with a
+password. `sanitized` makes one short line of it without secrets. Escaping for a terminal is
+`upload_client.core.text`'s.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def hide(text: str, secrets: Iterable[str] = ()) -> str:
 
 
 def secrets_of_url(url: str) -> frozenset[str]:
-    """The parts of a URL that must not be told: a password, however badly it is written.
+    """The secret parts of a URL: a password, however badly it is escaped.
 
     What stands before the last ``@`` is taken for user and password. Where the password holds characters that
     end this part of a URL (``#``, ``/``, ``?``, ``@``), libraries take pieces of it for a host or a path and

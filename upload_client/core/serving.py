@@ -1,4 +1,4 @@
-"""The decisions of a process that serves all deliveries of a receiver: when to look, and to tell, again."""
+"""The rules of `receiver serve`: polling intervals, retries of outcomes, and their text."""
 
 from __future__ import annotations
 
@@ -113,12 +113,12 @@ def receipt_again(outcome: Mapping[str, object]) -> bool:
 
 
 def receipt_again_after(n_tries: int) -> float:
-    """Seconds until what a receipt lacks is tried again, after so many times."""
+    """Seconds until a missing step of a receipt is tried again, after so many tries."""
     return min(_FIRST_RECEIPT * 2.0 ** min(n_tries - 1, 30), _LAST_RECEIPT)
 
 
 def retry_after(n_tries: int) -> float:
-    """Seconds until an outcome that was not taken is told again, after so many times."""
+    """Seconds until an outcome that was not accepted is sent again, after so many tries."""
     return min(_FIRST_RETRY * 2.0 ** min(n_tries - 1, 30), _LAST_RETRY)
 
 

@@ -1,4 +1,4 @@
-"""Making sure that an index can be delivered."""
+"""Checks that an index can be delivered."""
 
 from __future__ import annotations
 

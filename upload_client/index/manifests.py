@@ -1,7 +1,7 @@
-"""Lists of files that people have already, read as an index, and an index written as one of them.
+"""Lists of other formats, read as an index; and an index written in one of them.
 
-`upload_client.core.manifests` says which kinds there are, and how to tell them. What an index must be like is
-`upload_client.index`'s to say: what is wrong with a list is told by file and row, whatever its kind.
+`upload_client.core.manifests` has the formats, and recognises them. The rules for an index are
+`upload_client.index`'s: a fault in a list is reported by file and row, whatever its format.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Files of this program among a person's data: told by their content, read where they are to be expected."""
+"""Files of this program among a person's data: recognised by content, where they are to be expected."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _DESCRIPTIONS: Final[dict[Kind | str, str]] = {
 
 
 class Recogniser:
-    """Says of a file whether this program has written it.
+    """Recognises files that this program has written.
 
     To open every file would cost too much. Looked into are those with ``upload-client`` in their name, TOML
     files, and, where people work (at the top of the source, in the working directory, and beside what this
@@ -75,7 +75,7 @@ class Recogniser:
 
 
 def named(start: bytes, end: bytes = b"", *, near: bool = True) -> str | None:
-    """The kind of a file of ours, in a few words; None: it is none.
+    """The kind of a file of this program, in a few words; None: it is none.
 
     Args:
         start: its first bytes.

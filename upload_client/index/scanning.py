@@ -1,4 +1,4 @@
-"""Making an index of what is there."""
+"""Makes an index of the files of a folder or a bucket."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Leaving out of a list of files what is not to be delivered."""
+"""Leaves out of a list the files that are not to be delivered."""
 
 from __future__ import annotations
 

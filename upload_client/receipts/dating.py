@@ -172,7 +172,7 @@ def bring_time_stamp(control: Bucket, layout: Layout, receipt_key: str, receipt:
 
 
 def dating_of(receipt: Path, sha256: str, certificates: Sequence[Path]) -> Dating:
-    """Hold a receipt against its time-stamp.
+    """Verify a receipt's time-stamp.
 
     Args:
         receipt: its file; the time-stamp lies beside it.

@@ -1,4 +1,4 @@
-"""Proof of a receipt: whether somebody who is trusted has signed it."""
+"""Whether a trusted key has signed a receipt."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Proof(NamedTuple):
 
 
 def prove(receipt: Path, checked: Checked, keys: Sequence[PublicKey], signature: Path | None = None) -> Proof:
-    """Hold a receipt against its signature.
+    """Verify a receipt's signature.
 
     Args:
         receipt: its file; its signature lies beside it (`upload_client.core.attestation.signature_name`).

@@ -1,4 +1,4 @@
-"""Keys that sign receipts, and keys that a receipt's signature is held against.
+"""Keys that sign receipts, and keys that verify signatures.
 
 The private key is a file (PEM, PKCS 8, Ed25519 or ECDSA on P-256), a secret of AWS Secrets Manager that holds
 the same, or a key of AWS KMS that never leaves it (ECC_NIST_P256). What is signed is
@@ -61,14 +61,14 @@ class SigningKey(Protocol):
 
     @property
     def public(self) -> PublicKey:
-        """The key that its signatures are held against."""
+        """The public key, which verifies its signatures."""
 
     def sign(self, data: bytes) -> bytes:
         """The signature over some bytes."""
 
 
 class PublicKey(NamedTuple):
-    """A key that signatures are held against.
+    """A public key, which verifies signatures.
 
     Attributes:
         der: its SubjectPublicKeyInfo.
@@ -119,7 +119,7 @@ def sign_payload(key: SigningKey, payload: bytes, *, one_line: bool = False) -> 
 
 
 def check_signature(data: bytes, keys: Sequence[PublicKey], head: ReceiptHead, sha256: str) -> Signed | None:
-    """Hold a signature against a receipt and the keys that are trusted.
+    """Verify a signature of a receipt with the trusted keys.
 
     Args:
         data: the envelope; no more than `MAX_ENVELOPE` bytes need be read of a file.

@@ -1,7 +1,7 @@
-"""Holding a receipt against a folder, and against the buckets it speaks of.
+"""Compares a receipt with a folder, and with the buckets that it names.
 
-What counts as a difference is `upload_client.core.receipt_differences`' to say. The receipt is read from its
-file as often as that is needed, and never kept as a whole.
+What counts as a difference is decided by `upload_client.core.receipt_differences`. The receipt is read from
+its file as often as needed, and never held in memory as a whole.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _KINDS = 1000  # ways of being judged that are distinguished: as many as a clien
 
 
 class Checked(NamedTuple):
-    """A receipt that is in order.
+    """A receipt that was read and is consistent.
 
     Attributes:
         head: what it says as a whole.
@@ -67,7 +67,7 @@ class Checked(NamedTuple):
 
 
 def read_receipt(path: Path) -> Checked:
-    """Read all of a receipt, to be sure of it.
+    """Read and check all of a receipt.
 
     Raises:
         UsageError: it is none.
@@ -82,7 +82,7 @@ def read_receipt(path: Path) -> Checked:
 
 
 def compare_with(path: Path, other: Path, report: Report) -> None:
-    """Find out what has changed between a receipt and a later one, or an index.
+    """Compare a receipt with a later one, or with an index.
 
     Args:
         path: the receipt.
@@ -144,7 +144,7 @@ def check_folder(
     choice: Choice = _EVERYTHING,
     on_progress: Progress | None = None,
 ) -> None:
-    """Find out whether a folder is exactly what was delivered. Reads every file.
+    """Compare a folder with what was delivered. Reads every file.
 
     Not looked for is what no delivery takes by itself, see `upload_client.index.scan`.
 
@@ -205,7 +205,7 @@ def check_buckets(
     download: bool = False,
     on_progress: Progress | None = None,
 ) -> None:
-    """Find out whether the buckets still hold what was delivered, and the records of it.
+    """Check that the buckets still hold what was delivered, and its records.
 
     One LIST tells size and ETag of every object, and which the receipt does not name. Where an ETag is
     another one, a HEAD tells whether the content is the same. Looked at are these records, too: the receipt,

@@ -110,7 +110,7 @@ class Process:
             return confined(reader_workers)
 
     def stop(self) -> None:
-        """Leave soon, in order."""
+        """Stop soon, in order."""
         self._stopping.set()
 
     def once(self) -> Outcome | None:

@@ -196,7 +196,7 @@ def _moved(progress: Progress) -> int:
 
 
 class FileNotices:
-    """Which single files a person is told of: those gone wrong, once each, up to a number; with -v all."""
+    """Which single files are shown: those with problems, once each, up to a limit; with -v all."""
 
     MORE = "More files go wrong. They are not listed one by one; all are in the state CSV."
 
@@ -207,7 +207,7 @@ class FileNotices:
         """Whether this is the moment to say `MORE`."""
 
     def announces(self, event: FileChanged) -> bool:
-        """Whether to tell of this one."""
+        """Whether to show this one."""
         self.left_out = False
         if event.state not in {"failed", "invalid"}:
             return self._verbosity > 0 and event.state in {"done", "valid"}

@@ -1,4 +1,4 @@
-"""Texts of a certain form: what has another one is told by what it should be, not by a regular expression."""
+"""Checks texts against a pattern; the error describes the expected form, not a regular expression."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The secrets that this process knows, so that none of them is told by whoever happens to repeat it.
+"""The secrets of this process, to be redacted from all output.
 
-Passwords, tokens and keys are noted when they are learned (`remember`); what stands in the environment, such
-as the password in a proxy's URL, is looked up when something is to be told.
+Passwords, tokens and keys are registered when they are obtained (`remember`); secrets in the environment,
+such as the password in a proxy's URL, are looked up when a text is redacted.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _MOST = 1000  # of which the oldest are forgotten: a refresh every hour brings t
 
 
 def remember(*secrets: str | None) -> None:
-    """These are not to be told. From any thread."""
+    """Register secrets. From any thread."""
     with _lock:
         for secret in secrets:
             if secret:
@@ -33,7 +33,7 @@ def remember(*secrets: str | None) -> None:
 
 
 def hidden(text: str) -> str:
-    """A text of any length, with all its lines, in which no secret is left."""
+    """A text of any length, all lines kept, with its secrets redacted."""
     return hide(text, _all())
 
 

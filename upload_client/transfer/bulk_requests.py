@@ -206,4 +206,4 @@ def _remove(each: tuple[str, str]) -> Generator[Any, Answer, bool]:
 
 
 def _nobody(_about: object, _result: object) -> None:
-    """A multiplexer reports what has ended; nobody besides is told."""
+    """Ignore the result: `report` receives it."""

@@ -349,4 +349,4 @@ def _steps(task: FetchTask) -> Generator[Any, Answer, tuple[bytes | bytearray, s
 
 
 def _nobody(_about: object, _result: object) -> None:
-    """A multiplexer reports what has ended; nobody besides is told."""
+    """Ignore the result: `report` receives it."""

@@ -43,7 +43,7 @@ KINDS: dict[type[Event], str] = {
 }
 
 OUTCOMES = frozenset({"failed", "done", "valid", "invalid"})
-"""The states a program is told of; the others are passed within moments."""
+"""The states that are reported to programs; the others last only moments."""
 
 PROGRESS_SECONDS = 1.0
 HEALTH_SECONDS = 30.0
@@ -68,7 +68,7 @@ class JsonlReporter:
         self._health: Health | None = None
 
     def handle(self, event: Event) -> None:
-        """Write this, or leave it out."""
+        """Write this event, or ignore it."""
         if isinstance(event, FileChanged):
             if event.state in OUTCOMES:
                 # Thousands a second: they go out with the next figures of progress, which are never far.

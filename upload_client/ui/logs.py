@@ -1,4 +1,4 @@
-"""For schedulers: a delivery told to Python's `logging`, for whoever collects logs already."""
+"""For schedulers: logs the events of a delivery with Python's `logging`."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class LoggingReporter(PlainReporter):
         self._event: Event | None = None
 
     def handle(self, event: Event) -> None:
-        """Log this, or leave it out."""
+        """Log this event, or ignore it."""
         self._event = event
         super().handle(event)
 

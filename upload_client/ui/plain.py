@@ -62,7 +62,7 @@ class PlainReporter:
         self._well = ("", "")
 
     def handle(self, event: Event) -> None:
-        """Write this, or leave it out."""
+        """Write this event, or ignore it."""
         match event:
             case FileChanged():  # first: there are millions of them
                 if self._notices.announces(event):

@@ -57,7 +57,7 @@ class RunView:
     Attributes:
         phase: where the run is; None before it begins.
         progress: the last figures; None before there are any.
-        health: of lock and validator, as last told; None before.
+        health: the last report on lock and validator; None before.
         rate: bytes a second; rounded in time, so that it can be read.
         files_a_second: the same, of files brought over.
         verdicts_a_second: the same, of verdicts.
@@ -84,7 +84,7 @@ class RunView:
         self.places: list[InFlight | None] = []
 
     def take(self, event: Event) -> None:
-        """Hear this."""
+        """Take in an event."""
         match event:
             case FileChanged():  # first: there are millions of them
                 self._file(event)

@@ -45,7 +45,7 @@ _LATE = 15.0  # seconds of a validator's silence that are worth a colour
 
 
 class Screen:
-    """Draws what has been told into so many columns and rows.
+    """Draws the reported figures in a given number of columns and rows.
 
     Args:
         view: what has been reported.

@@ -1,6 +1,6 @@
-"""Judging one upload: is its object there, as announced, and does it open as what its suffix says.
+"""Judges one upload: whether its object is there as announced, and opens as the format of its suffix.
 
-Everything that comes in is untrusted: the announcement, which a client wrote, and the object's content.
+All input is untrusted: the announcement, which a client wrote, and the object's content.
 """
 
 from __future__ import annotations
@@ -64,12 +64,12 @@ _METADATA = ("size", "etag", "crc32")
 
 
 class Abandoned(Exception):  # noqa: N818 — it reads as what it says
-    """The validator leaves; this upload is for the next one to judge."""
+    """The validator stops; the next one judges this upload."""
 
 
 @value
 class Judgement:
-    """The judgement on one upload; the fields are those of `upload_client.core.records.Verdict`."""
+    """The judgement on one upload, with the fields of `upload_client.core.records.Verdict`."""
 
     status: VerdictStatus
     message: str = ""
@@ -79,7 +79,7 @@ class Judgement:
 
 
 class MayWait(NamedTuple):
-    """A step that is no request: what follows reads for long, or waits, and needs a thread that may."""
+    """A step that is no request: what follows may block, and needs a thread of its own."""
 
 
 Ask = HeadObject | GetObject | MayWait
@@ -88,7 +88,7 @@ Steps = Generator[Ask, Answer, Judgement]
 
 
 class _Failure(Exception):  # noqa: N818 — it never leaves this module
-    """The object is not as it should be; the text says why, and so does the code, for programs."""
+    """The object is invalid; the text says why, and the code says so for programs."""
 
     def __init__(self, text: str, code: FileCode) -> None:
         super().__init__(text)

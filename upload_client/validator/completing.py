@@ -1,8 +1,8 @@
-"""Signature, time-stamp of others and retention for the receipt of a complete delivery.
+"""Signs, time-stamps and retains the receipt of a complete delivery.
 
-Whoever is told that a delivery is complete is told of each, too: done, failed, or refused because the logs do
-not prove the receipt. What is passing is tried again here for some seconds; what has failed may be tried
-again at any time, as nothing is done twice.
+The message about a complete delivery names the result of each: done, failed, or refused because the logs do
+not prove the receipt. A transient error is retried here for some seconds; a failed step may be tried again at
+any time, as nothing is done twice.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Completing:
         control: the control bucket, at the delivery's root.
         landing: the landing bucket, at its prefix.
         epoch: of the run.
-        telemetry: told what was done, and what was not.
+        telemetry: logs what was done, and what was not.
         clock: the validator's.
         seconds_left: how long this may still take.
         again: whether it was tried before: what is signed by then was proven, and no log is read for it.

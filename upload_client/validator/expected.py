@@ -1,4 +1,4 @@
-"""The receiver's word on what belongs in a delivery: found in the control bucket, compared with the index."""
+"""The receiver's expectations document: read from the control bucket, compared with the index."""
 
 from __future__ import annotations
 

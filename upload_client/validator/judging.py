@@ -1,8 +1,8 @@
 """`Judging`: many uploads judged at once.
 
-What one request answers is judged where its answer comes in: on one thread, over connections of our own,
-hundreds of them under way (`upload_client.s3.multiplexer`). Threads that may wait take the rest, each as it
-stands: large files, those that a library opens, those of which the store says something unusual.
+An upload that one request can judge is judged on the multiplexer's thread, over direct connections, with
+hundreds under way (`upload_client.s3.multiplexer`). Threads that may block take the rest: large files, files
+that a library opens, and unusual answers of the store.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Judge(Protocol):
 
 
 class _Task:
-    """An upload, and whoever waits for what comes out."""
+    """An upload, and the future of its judgement."""
 
     __slots__ = ("announced", "future", "path")
 
@@ -245,4 +245,4 @@ class Judging:
 
 
 def _nobody(_about: object, _result: object) -> None:
-    """A multiplexer reports what has ended; nobody besides is told."""
+    """Ignore the result: `report` receives it."""

@@ -1,8 +1,8 @@
-"""Which format a file has by the end of its name, and whether it opens as that.
+"""The format of a file by its suffix, and whether it opens as that format.
 
-What is told of a format: its suffixes, the module that reads it, and the extra which that is in. A new one
-is a line in `_FORMATS`, and a function that takes the file, its size and what it may take, and raises
-`ValueError` for what is wrong. All of it runs in a reader worker, except for text that is not packed.
+`_FORMATS` has a line for each format: its suffixes, the module that reads it, and the extra that installs it.
+A new one is a line, and a function that takes the file, its size and its budget, and raises `ValueError` for
+a fault. All of it runs in a reader worker, except for text that is not compressed.
 """
 
 from __future__ import annotations

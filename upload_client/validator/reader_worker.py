@@ -1,4 +1,4 @@
-"""Reads files for the validator, in a process that may be killed.
+"""The reader worker: opens files for the validator, in a process that may be killed.
 
 Libraries in C that read untrusted files may need any memory and any time. So they run here, without
 credentials: standard input and output lead to the validator, which hands in the bytes that are asked for

@@ -67,7 +67,7 @@ def serve(
     readers: ReaderWorkers | None = None,
     notify: Callable[[dict[str, object]], None] = lambda _: None,
 ) -> Outcome:
-    """Be a delivery's validator until it is time to leave.
+    """Run a validator for a delivery until it has to stop.
 
     Args:
         settings: the receiver's.
@@ -75,10 +75,10 @@ def serve(
         validator_id: this run's name.
         client_epoch: the client that it serves.
         shard: which share of the files it judges, from 0.
-        shards: how many validators share them. The first tells how the run of the delivery has ended.
+        shards: how many validators share them. The first reports the outcome of the run.
         seconds_left: how long this run may still take.
         readers: reader workers shared with other runs; None: this run has its own.
-        notify: told how the run of the delivery has ended, as the topic is.
+        notify: called with the outcome message, as the topic is.
 
     Raises:
         Locked: another validator is there; nothing was done.
@@ -181,10 +181,10 @@ def complete_again(
         settings: the receiver's.
         layout: where the delivery is.
         client_epoch: of the client that has written the receipt, or found that nothing was left to do.
-        outcome_message: the message about that run, as it was told last.
+        outcome_message: the message about that run, as it was sent last.
 
     Returns:
-        The same as it is now.
+        The updated message.
     """
     session, control, landing, clock = _places(settings, layout)
     telemetry = Telemetry(

@@ -1,4 +1,4 @@
-"""The validator's own settings: the receiver's word on where everything is, never a client's."""
+"""The validator's own settings. Where buckets and keys are is the receiver's decision, never a client's."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ class ValidatorSettings(BaseModel):
     """ARN of the state machine that runs that function once for each shard (`upload-client receiver template
     --fan-out`). None: the starter invokes it itself."""
     shards: int = Field(default=1, ge=1, le=MAX_SHARDS)
-    """Number of validators that share a delivery's files. A client keeps the number it was told first."""
+    """Number of validators that share a delivery's files. A client keeps the number with which it began."""
     outcome_topic: str | None = None
-    """ARN of an SNS topic that is told how each run of a delivery has ended."""
+    """ARN of an SNS topic to which the outcome of each run of a delivery is published."""
 
     endpoint_url: Url | None = None
     """URL of all AWS services, when not at AWS."""

@@ -14,7 +14,7 @@ from upload_client.validator.settings import ValidatorSettings
 
 
 def work(event: Any, context: Context) -> dict[str, Any]:  # noqa: ANN401 — `start` made it
-    """Be the validator, until it is time to leave.
+    """Run the validator, until it has to stop.
 
     Args:
         event: made by `start`.

@@ -339,7 +339,7 @@ def _password_commands(schedule: Schedule, job: Job) -> Iterator[Command]:
 
 
 def check_job(loaded: Loaded, name: str, run: datetime) -> None:
-    """Look at all that can be known of a job before it runs. Asks nobody anything.
+    """Check all that can be known of a job before it runs. Makes no request.
 
     Raises:
         DeliveryError: it would fail.

@@ -1,4 +1,4 @@
-"""The outlook of a schedule, and its past, told without changing anything."""
+"""The next and the last runs of a schedule, read without changing anything."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from upload_client.activities.schedule.document import Loaded
 
 NEXT = 5
-"""Times that are told."""
+"""Next times that are shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outlook:
-    """A job: when it is due, what came of it last.
+    """A job: its next times, and its last run.
 
     Attributes:
         job: its name.
@@ -31,7 +31,7 @@ class Outlook:
         running: which process runs it, and whether that is still there, as far as is known.
         unfinished: a run that was stopped or cut off, and is gone on with when the schedule runs.
         last: the last run that has ended; None: nothing is remembered.
-        notes: what should be known before it happens.
+        notes: warnings about its next times.
     """
 
     job: str

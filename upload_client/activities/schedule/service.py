@@ -1,7 +1,7 @@
-"""A schedule that runs: APScheduler says what is due, and each run has a thread.
+"""The service that runs a schedule: APScheduler finds due jobs, and each run has a thread.
 
-All of it happens in `Service.step`, which the main thread calls again and again; with `launch` and another
-clock it runs in virtual time, without threads.
+All work is done in `Service.step`, which the main thread calls in a loop; with `launch` and another clock it
+runs in virtual time, without threads.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ _JUMP = 2.0  # seconds by which the clock may be behind
 
 
 def _nothing(kind: str, fields: Mapping[str, Any]) -> None:
-    """Nobody is told."""
+    """Ignore the event."""
 
 
 def run_by_service() -> None:
@@ -110,7 +110,7 @@ class Service:
         notify: receives the events.
         launch: runs a function beside this thread; None: in a thread of a pool.
         make: makes what runs a job; None: as the schedule says.
-        me: the process that this is; None: found out.
+        me: this process; None: determined by itself.
     """
 
     def __init__(
@@ -153,7 +153,7 @@ class Service:
     # --- its life ---
 
     def start(self) -> None:
-        """Take up the store: what is new in the schedule, what was missed, what was cut off.
+        """Load the store: add new jobs, find missed times, and resume interrupted runs.
 
         Raises:
             StoreUnreachable: it cannot be read or written.
@@ -170,7 +170,7 @@ class Service:
         self._resume()
 
     def run(self, is_asked: Callable[[], bool] = lambda: False) -> None:
-        """Run until a signal handler raises KeyboardInterrupt, or nothing is to come any more.
+        """Run until a signal handler raises KeyboardInterrupt, or no job is due any more.
 
         Args:
             is_asked: whether a signal has come. What is raised while APScheduler starts a job it takes for
@@ -186,10 +186,10 @@ class Service:
             self._wake.clear()
 
     def step(self) -> float | None:
-        """Look at everything once.
+        """Do once what is due.
 
         Returns:
-            Seconds until the next look; None: nothing is to come any more.
+            Seconds until it is to be called again; None: no job is due any more.
         """
         now = self._clock.monotonic()
         try:
@@ -241,7 +241,7 @@ class Service:
         return not (under_way or self._jobs.is_anything_due() or self.store.busy() & self._jobs.known)
 
     def stop(self) -> None:
-        """Bring what runs to an orderly end, to be gone on with at the next start, and wait for that."""
+        """Stop running jobs in order, so that the next start resumes them, and wait for that."""
         with self._mutex:
             self._stopping = True
             running = dict(self._running)
@@ -253,7 +253,7 @@ class Service:
             self._scheduler.shutdown()
 
     def once(self, job: str, run: datetime) -> int:
-        """Run a job now, for this moment, whether it was run for it or not.
+        """Run a job now for this due time, even if it has already run for it.
 
         Returns:
             Its exit code.
@@ -502,7 +502,7 @@ class Busy(DeliveryError):  # noqa: N818 - named for what it is
 
 
 class CutOff(DeliveryError):  # noqa: N818 - named for what it is
-    """A run that does not come to an end, time after time: it may be what ends the process."""
+    """A run that was interrupted several times: it may be what kills the process."""
 
     hint = "Look into the system's log: it may need more memory than there is. `schedule once` runs it again."
 

@@ -1,4 +1,4 @@
-"""The memory that outlives the process: when jobs are due (APScheduler's store), who runs them, how they end.
+"""The database of a schedule: due times (APScheduler's store), running processes, and outcomes of runs.
 
 Two tables beside APScheduler's own, in the same database. Several processes may share it: a run begins only
 with a compare-and-set on the job's row, so each moment is run once, and no job runs twice at a time.
@@ -105,7 +105,7 @@ class StoreUnreachable(DeliveryError):  # noqa: N818 - named for what happened
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Past:
-    """A run, as it is remembered. Times are Unix seconds.
+    """A run as the database has it. Times are Unix seconds.
 
     Attributes:
         job: whose.
@@ -215,7 +215,7 @@ class Store:
     Args:
         engine: the database.
         clock: time.
-        me: the process that this is; None: found out.
+        me: this process; None: determined by itself.
     """
 
     def __init__(self, engine: sa.Engine, clock: Clock, me: ProcessIdentity | None = None) -> None:
@@ -311,7 +311,7 @@ class Store:
             return Claimed(Claim.TAKE, cuts, cut_off)
 
     def end(self, job: str, due: float, state: RunState, exit_code: int | None, message: str) -> bool:
-        """Say what became of a run, and give the job back.
+        """Record the outcome of a run, and release the job.
 
         Returns:
             Whether it was ours until now; else nothing is written, as it is another process' to say.
@@ -346,10 +346,10 @@ class Store:
             return given.rowcount == 1
 
     def beat(self) -> list[str]:
-        """Give a sign of life for each run of ours.
+        """Write a heartbeat for each run of this process.
 
         Returns:
-            Jobs whose run is not ours any more: another process has taken it for dead.
+            Jobs whose run another process has taken over, as it considered this one dead.
 
         Raises:
             StoreUnreachable: it cannot be written now.

@@ -35,7 +35,7 @@ _ASKED_EVERY = 2.0
 
 @dataclass(frozen=True)
 class ValidatorJob:
-    """One validator that a worker is to be.
+    """A validator for a worker to run.
 
     Attributes:
         settings: the receiver's.
@@ -54,14 +54,14 @@ class ValidatorJob:
 
 @dataclass(frozen=True)
 class Served:
-    """The end of such a validator: its outcome, and what is told of the run; None where nothing is."""
+    """The end of such a validator: its outcome, and the outcome message; None where there is none."""
 
     outcome: Outcome
     outcome_message: dict[str, object] | None
 
 
 def serve_there(job: ValidatorJob) -> Served:
-    """Be the validator; on a worker."""
+    """Run the validator; called on a worker."""
     messages: list[dict[str, object]] = []
     outcome = serve(
         job.settings,
@@ -122,7 +122,7 @@ class Cluster:
         return len(self._client.scheduler_info()["workers"])
 
     def submit(self, settings: ValidatorSettings, layout: Layout, epoch: int, shard: int) -> Future[Served]:
-        """Have a worker be a validator.
+        """Run a validator on a worker.
 
         Where a worker dies, Dask has another one begin: it is `Locked` while the lease of the first lasts.
 
@@ -138,7 +138,7 @@ class Cluster:
         return future
 
     def stop(self) -> None:
-        """Have all leave, in order; where the scheduler is lost, they go on to their end."""
+        """Stop all in order; where the scheduler is lost, they run to their end."""
         import distributed  # noqa: PLC0415 - an extra
 
         self._is_stopping = True

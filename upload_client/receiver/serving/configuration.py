@@ -35,7 +35,7 @@ class Mail(BaseModel):
         sender: whose mail it is.
         host: the server.
         port: None: 587 with `starttls`, 465 with `tls`, else 25.
-        starttls: encrypt before anything is told, or send nothing.
+        starttls: encrypt before anything is sent, or send nothing.
         tls: speak TLS from the first byte.
         user: who logs in; needs one of the two.
         password_command: a program that prints the password.

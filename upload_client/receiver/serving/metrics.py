@@ -52,11 +52,11 @@ class Metrics:
         self._left.labels(outcome).inc()
 
     def sent(self, way: str, result: str) -> None:
-        """Count an outcome that was told, or not taken."""
+        """Count an outcome that was sent, or not accepted."""
         self._sent.labels(way, result).inc()
 
     def ended(self, outcome: Mapping[str, object]) -> None:
-        """Count a run of a delivery, by what is told of it."""
+        """Count a run of a delivery, by its outcome message."""
         self._runs.labels("yes" if outcome["complete"] else "no").inc()
         for verdict in ("valid", "invalid", "not_judged", "not_delivered"):
             n = outcome[verdict]

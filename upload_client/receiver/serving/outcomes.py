@@ -48,15 +48,15 @@ _OTHERS = 5.0
 class Outcomes:
     """Keeps outcomes in a folder until they are accepted, those of an earlier process, too.
 
-    Of several processes with one folder, one tells on each way: it holds a lock of the system on a file
-    beside the folder, which ends with it, whatever ends it. Each way has a thread of its own: one that hangs
-    keeps none of the others waiting. The same outcome of the same epoch is told once, though this process
-    begins anew. A message may come twice, where it was ended in the middle: ``id`` is the same then.
+    Of several processes with one folder, one sends on each channel: it holds a file lock beside the folder,
+    which the system releases when the process ends. Each channel has a thread of its own, so that one that
+    hangs does not delay the others. The outcome of an epoch is sent once, even if the process restarts. A
+    message may arrive twice, where the process was killed while sending: ``id`` is the same then.
 
     Args:
         serving: where they go.
         folder: where they wait.
-        count: told ``webhook``, ``mail`` or ``command``, and ``taken``, ``refused`` or ``given_up``.
+        count: called with ``webhook``, ``mail`` or ``command``, and ``taken``, ``refused`` or ``given_up``.
 
     Raises:
         UsageError: the secret cannot be read, or is too short.
@@ -80,12 +80,12 @@ class Outcomes:
         self._ways = [_Channel(name, send, folder, count) for name, send in ways.items()]
 
     def start(self) -> None:
-        """Begin to tell."""
+        """Start sending."""
         for way in self._ways:
             way.start()
 
     def stop(self) -> None:
-        """Tell what waits once more, and end."""
+        """Send what waits once more, and end."""
         by = time.monotonic() + _SECONDS
         for way in self._ways:
             way.stop()
@@ -109,7 +109,7 @@ class Outcomes:
             way.add(name, json.dumps({"id": name, **outcome}) + "\n")
 
     def _post(self, body: bytes) -> str:
-        """Why the webhook did not take it; empty where it did."""
+        """Why the webhook did not accept it; empty where it did."""
         timestamp = str(int(time.time()))
         headers = {
             "Content-Type": "application/json",
@@ -231,7 +231,7 @@ class _Channel:
         return soonest
 
     def _has_lock(self) -> bool:
-        """Whether this process tells what waits; of several with one folder one does, while it lives."""
+        """Whether this process sends what waits: one of several with one folder does."""
         try:
             if not self._lock_file.is_locked:
                 self._lock_file.acquire()
@@ -255,7 +255,7 @@ class _Channel:
         return paths[-MOST_OUTCOMES:]
 
     def _try(self, path: Path, n_tries: int) -> bool:
-        """Whether it needs no telling any more.
+        """Whether it need not be sent any more.
 
         It is given up after a day of tries by one process. How old its file is says a clock that may have
         been set meanwhile, or is that of another machine: that would end what nobody had tried for long.

@@ -49,7 +49,7 @@ class PendingRuns:
         """Write down that a run is being judged; on disk when this returns.
 
         Returns:
-            Whether it is news: False where it stands there, perhaps by another process of this machine.
+            Whether it is new: False where the note exists, perhaps from another process of this machine.
         """
         if self.found_one(run) == epoch:
             return False
@@ -66,11 +66,11 @@ class PendingRuns:
         return None if found is None else found[1]
 
     def has(self, run: _Run) -> bool:
-        """Whether it is still there: another process of this machine may have told of it."""
+        """Whether the note is still there: another process of this machine may have reported the run."""
         return self._path(run).exists()
 
     def forget(self, run: _Run) -> None:
-        """Take the note away: the run is told of, or is another's."""
+        """Remove the note: the run is reported, or is another's."""
         with contextlib.suppress(OSError):
             self._path(run).unlink(missing_ok=True)
 

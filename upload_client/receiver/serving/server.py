@@ -1,4 +1,4 @@
-"""`Server`: finds clients in the control bucket, and is the validator of each."""
+"""`Server`: finds clients in the control bucket, and validates for each."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _POOL = 16
 
 
 class _Task(NamedTuple):
-    """One validator that may be at work."""
+    """A validator of a delivery, whether it runs or not."""
 
     dataset: str
     delivery_id: str
@@ -59,14 +59,14 @@ class _Task(NamedTuple):
 
 @dataclass(frozen=True)
 class DeliveryState:
-    """A delivery, as its page tells.
+    """The state of a delivery, as the status page shows it.
 
     Attributes:
         dataset: its name.
         delivery_id: its name.
         lock: of its last client; None before there is one.
         validators: at work now.
-        outcome: the last one that this process has seen, as it is told; None before.
+        outcome: the last outcome message that this process has seen; None before.
         problem: why it could not be looked at the last time; empty where it could.
     """
 
@@ -148,7 +148,7 @@ class Server:
 
     Args:
         configuration: the receiver's.
-        folder: where outcomes wait to be told; beside it, in ``begun``, lies what is to be told of.
+        folder: where outcomes wait to be sent; beside it, in ``begun``, are the notes of pending runs.
 
     Raises:
         UsageError: the configuration cannot be used.
@@ -196,7 +196,7 @@ class Server:
         return confined(self._readers)
 
     def stop(self) -> None:
-        """Leave soon, in order."""
+        """Stop soon, in order."""
         self._stopping.set()
 
     def run(self) -> None:
@@ -239,7 +239,7 @@ class Server:
             ]
 
     def look(self) -> None:
-        """Look for clients once, and begin to serve those that have nobody.
+        """Look for clients once, and start validators for those that have none.
 
         Raises:
             StoreError: the deliveries cannot be listed.
