@@ -1,1 +1,1 @@
-"""The conversation in the control bucket: lock, logs, checkpoints, and the probe of the store."""
+"""The objects in the control bucket: lock, logs, checkpoints, store profile."""

@@ -85,7 +85,7 @@ class _MayNotWrite(Exception):  # noqa: N818 - never leaves this module
 
 
 class LogWriter:
-    """Appends records to one log, in order, none lost and none twice, until somebody newer writes there.
+    """Appends records to one log, in order and exactly once, until a newer owner writes to it.
 
     `append` may be called from any thread and never waits for the store; `step` sends what is due.
 
@@ -416,7 +416,7 @@ class LogWriter:
 
 
 class LogReader:
-    """Follows one log: finds new segments, checks that they are one chain, and gives them out in order.
+    """Follows one log: finds new segments, checks that they form a chain, and yields them in order.
 
     Args:
         bucket: The control bucket, at the delivery's root.
@@ -556,7 +556,7 @@ class LogReader:
             return wait
 
     def poll_now(self) -> None:
-        """Look soon, and from now on sooner after each find: nothing else is left to do. From any thread.
+        """Poll soon, and more often from now on: nothing else is left to do. From any thread.
 
         For a second it looks very often: of a delivery whose validator keeps up, the last verdicts come then.
         """

@@ -1,4 +1,4 @@
-"""Is this store safe: does it honour the conditions that locks and logs are built on?"""
+"""Proves that a store honours the conditional writes on which lock and logs are built."""
 
 from __future__ import annotations
 

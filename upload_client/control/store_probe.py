@@ -1,4 +1,4 @@
-"""The trials by which a store shows its promises: `probe_profile`, and the profile that is written down.
+"""`probe_profile`: tests a store's guarantees; and the store profile, as it is stored for a delivery.
 
 Each trial is a request that a sound store refuses: a wrong CRC32, a wrong ETag, a write that would replace
 something. All are made below ``probe/`` in the control bucket, where a provider may write and delete; in the
@@ -312,7 +312,7 @@ def probe_profile(
     lists: bool = False,
     clock: Clock = SYSTEM,
 ) -> StoreProfile:
-    """Try what a store keeps to. Everything that is written is taken away again.
+    """Test a store's guarantees. Everything that is written is removed again.
 
     Args:
         control: where objects may be written and deleted.
@@ -377,7 +377,7 @@ def known_profile(control: Bucket, layout: Layout) -> tuple[StoreProfile | None,
 
 
 def adopt_profile(control: Bucket, layout: Layout) -> None:
-    """Speak to the store in the form that is written down; for those who try nothing themselves.
+    """Use the stored profile for this store's clients; for callers that test nothing themselves.
 
     Raises:
         StoreError: nobody answers.

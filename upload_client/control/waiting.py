@@ -1,4 +1,4 @@
-"""Waiting for a validator that nobody is asked for: a process at the receiver's sees the client by itself."""
+"""Waits for a validator that no request starts: a process of the receiver notices the client by itself."""
 
 from __future__ import annotations
 

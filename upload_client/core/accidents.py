@@ -1,4 +1,4 @@
-"""Files that look as if they lay among the data by accident: a person is told before they are sent."""
+"""Files that look as if they were among the data by accident: a warning before they are sent."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ def still_growing(n: int, named: Sequence[str]) -> str:
 
 
 def sentence(found: Iterable[Accident]) -> str:
-    """The sentence about them, its names not yet safe for a terminal; empty where there is nothing."""
+    """The sentence about them, with names that are not escaped yet; empty where there is nothing."""
     clauses = []
     for accident in found:
         names = ", ".join(accident.named)

@@ -1,4 +1,4 @@
-"""The meaning of an answer of AWS or of an S3 store: THE table of error codes, and of what each asks for.
+"""THE table of the error codes of AWS and S3 stores, and what each means.
 
 One table for everything that speaks to a service: control plane, data plane, login, starter, `check`, and the
 question whether a clock is wrong. A code goes before the HTTP status, since stores agree more on codes; where

@@ -1,4 +1,4 @@
-"""Facts about a million files in columns: tens of bytes a row, where objects would take hundreds.
+"""Columns of values for a million files: tens of bytes a row, where objects would take hundreds.
 
 A column grows by `extend` and is then read and written by row. All of them give back exactly what was put in,
 but for long texts where there are many: see `TextColumn`.

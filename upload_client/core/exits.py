@@ -1,4 +1,4 @@
-"""The end of a run, as a number that scripts can tell apart."""
+"""The exit codes, and which one a run ends with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why a file of a source is no part of a delivery: codes for programs, sentences for people."""
+"""The reasons to leave a file out of a delivery: codes for programs, sentences for people."""
 
 from __future__ import annotations
 

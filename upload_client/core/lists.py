@@ -1,4 +1,4 @@
-"""Lists of files as people make them by hand: what is taken as meant, and what is refused with its fix.
+"""Lists of files as people write them by hand: what is accepted, and what is refused with a hint.
 
 Spreadsheets write `;` where the comma is for decimals, capitals into headers and ``4.0`` for four; editors of
 Windows write UTF-16, carriage returns and backslashes; `find`, `md5sum` and `Get-ChildItem` have forms of

@@ -1,4 +1,4 @@
-"""The start of each file: what the logs, the landing listing and the disk say, and the first row that fits.
+"""The decision table for where each file starts: by logs, landing listing and disk.
 
 State is what the logs and the listing say; nothing on the provider's disk is needed. Most files are decided
 by what is at hand. Where the table needs a file's content or an object's checksum, `decide` says so and is

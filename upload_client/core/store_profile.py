@@ -1,8 +1,8 @@
-"""The store profile: the promises a delivery is built on, which of them a store keeps, and the consequence.
+"""The store profile: the guarantees that a delivery needs, which of them a store gives, and the consequences.
 
-A store is believed only for what it proves. `upload_client.control.store_probe` makes requests that a sound
-store refuses, such as a PUT with a wrong CRC32, and notes which were refused. Everything decided from that is
-here: what is proven, what the client makes up for, what is refused, and why, in words.
+Only proven guarantees count. `upload_client.control.store_probe` makes requests that a correct store refuses,
+such as a PUT with a wrong CRC32, and records which were refused. The decisions that follow are here: what is
+proven, what the client works around, what is refused, and why, in words.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _VERSION: Final = 1
 
 
 class Observation(Enum):
-    """One promise that a store keeps or breaks; the value is the name by which it is written down."""
+    """One guarantee that a store gives or not; the value is its name in the stored profile."""
 
     CREATE_ONLY = "put-if-none-match"
     REPLACE_ONLY = "put-if-match"
@@ -214,7 +214,7 @@ _BY_NAME: Final = {observation.value: observation for observation in Observation
 
 @value
 class StoreProfile:
-    """The promises that a store was seen to keep, or to break.
+    """The guarantees of a store, as tested.
 
     Attributes:
         endpoint: URL that was asked.
@@ -229,13 +229,13 @@ class StoreProfile:
     observed: Mapping[Observation, TrialResult] = field(default_factory=dict, hash=False)
 
     def covers(self, *, copies: bool) -> bool:
-        """Whether all trials were made that a delivery needs."""
+        """Whether all tests were made that a delivery needs."""
         if self.is_broken(_O.CRC32_PUT) and self.is_broken(_O.MD5_PUT) and _O.PINNED_GET not in self.observed:
             return False  # by a release that read nothing back
         return _O.CRC32_PUT in self.observed and (not copies or _COPIES.issubset(self.observed))
 
     def is_broken(self, observation: Observation) -> bool:
-        """Whether it was seen to break this promise."""
+        """Whether a test has shown that it does not give this guarantee."""
         return self.observed.get(observation) is TrialResult.BROKEN
 
     def is_of(self, endpoint: str, server: str, age: float) -> bool:

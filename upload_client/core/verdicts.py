@@ -1,4 +1,4 @@
-"""A verdict meets a file: what the client makes of what the validator says."""
+"""The client's rules for a verdict: its meaning for the file."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ _SAME = Ruling("ignore", "it was said before")
 
 
 def is_for(segment: Segment, epoch: int) -> bool:
-    """Whether the client of `epoch` has to hear the verdicts in a segment of the validator log.
+    """Whether the verdicts in a segment of the validator's log count for the client of `epoch`.
 
     They count whichever client the validator served, but not if the validator had lost its log when it wrote
     them, nor if it serves a later client: then they are about uploads that this one has never heard of, and

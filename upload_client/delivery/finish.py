@@ -1,4 +1,4 @@
-"""The end of a run: the final check, the receipt, and, however it ended, log, lock, state and outcome."""
+"""The end of a run: final check and receipt if it is complete; always log, lock, state dump, outcome."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ _CHECKPOINT_AT_END = 16  # segments of all logs that are quicker read than a che
 
 
 def complete(connected: ConnectedRun) -> None:
-    """Everything is judged or given up: hold it against the bucket, and leave a receipt if all is valid.
+    """All files are judged or given up: make the final check, and write a receipt if all are valid.
 
     Of a million files that takes minutes, and the validators leave a client from whom they receive nothing.
     """
@@ -102,7 +102,7 @@ def abort_unfinished_uploads(connected: ConnectedRun) -> None:
 
 
 def write_receipt(connected: ConnectedRun) -> None:
-    """Say, in the control bucket and in a file, that the delivery is finished."""
+    """Write the receipt, to the control bucket and to a file."""
     assert connected.index is not None
     ledger, buckets, arguments = connected.ledger, connected.buckets, connected.run.arguments
     _finish_log(connected)
@@ -143,7 +143,7 @@ def write_receipt(connected: ConnectedRun) -> None:
 
 
 def _finish_log(connected: ConnectedRun) -> None:
-    """Have all in the log that the receipt's head says of it, however long the store takes for that."""
+    """Flush the log up to what the receipt's head says of it, however long the store takes."""
     writer, lock = connected.writer, connected.lock
 
     def flush() -> None:
@@ -158,7 +158,7 @@ def _finish_log(connected: ConnectedRun) -> None:
 
 
 def _delivered_by(run: Run) -> DeliveredBy:
-    """The deliverer, as far as the provider lets it be told."""
+    """The deliverer, as far as the provider's settings allow to name them."""
     assert run.session is not None
     wanted = run.settings.receipt_identity
     if wanted == "none":
@@ -171,9 +171,9 @@ def _delivered_by(run: Run) -> DeliveredBy:
 
 
 def fetch_receipt(connected: ConnectedRun, key: str) -> bool:
-    """Have the receipt of an earlier run here, too: it may have been lost, or written elsewhere.
+    """Fetch the receipt of an earlier run: the copy may be lost, or on another machine.
 
-    False: what lies there has been damaged or changed since, and is none of this delivery.
+    False: the stored one is damaged, was changed, or is not of this delivery.
     """
     run, buckets = connected.run, connected.buckets
     control, layout = buckets.control, buckets.layout
@@ -220,8 +220,8 @@ def end(run: Run, error: BaseException | None, *, crashed: bool, complete: bool 
     Args:
         run: this one, connected or not.
         error: what ends it.
-        crashed: whether that was not to be expected.
-        complete: whether every file is judged or given up, and the lock was looked at since then.
+        crashed: whether the error was unexpected.
+        complete: whether every file is judged or given up, and the lock was checked after that.
     """
     if run.outcome is not None or run.ending:
         return
@@ -281,7 +281,7 @@ def ending_on_error(run: Run) -> Iterator[None]:
 
 
 def _call_off(run: Run, error: BaseException | None, *, crashed: bool) -> None:
-    """Tell a validator that was asked for ahead that nothing comes."""
+    """Write to the log that no files follow, for a validator that was started ahead."""
     writer = run.writer
     assert writer is not None  # it was asked for behind the fence
     if run.may_write() and writer.error is None:
@@ -300,7 +300,7 @@ def _close_writer(writer: LogWriter, last: records.Record, timeout: float) -> bo
 
 
 def _await_trials(run: Run) -> None:
-    """Let the trials of the store take away what they have written, for a moment."""
+    """Wait a moment for the tests of the store to remove what they have written."""
     trials, until = run.trials, run.clock.monotonic() + _GRACE
     while trials is not None and not trials.done() and run.clock.monotonic() < until:
         run.clock.sleep(_LOOK)
@@ -336,7 +336,7 @@ def _disconnect(
 def _last_record(
     run: Run, error: BaseException | None, *, crashed: bool, complete: bool = False
 ) -> records.Record:
-    """The last word of this run in its log."""
+    """The last record of this run in its log."""
     why = reason_of(error) if error is not None else "complete" if complete else run.state
     code = error.code if isinstance(error, DeliveryError) else None
     return (records.Crash if crashed else records.Stop)(run.now(), why, code)
@@ -350,7 +350,7 @@ def _timeout(error: BaseException | None) -> float:
 
 
 def _notify_outcome(run: Run, error: BaseException | None) -> None:
-    """Write the state, and make and tell the outcome."""
+    """Write the state dump; make and report the outcome."""
     connected = run.connected
     counts: dict[State, int] = dict.fromkeys(STATES, 0) if connected is None else connected.ledger.counts()
     code, sentence = exit_code_of(error, counts), headline(counts, error)
@@ -398,7 +398,7 @@ def _notify_outcome(run: Run, error: BaseException | None) -> None:
 
 
 def _found_out(run: Run) -> int:
-    """Requests at once, as the run has found out; 0 where it was told how many, or sent nothing."""
+    """Requests at once that the run has settled on; 0 where the number was given, or nothing was sent."""
     connected = run.connected
     if connected is None or connected.engine is None or run.n_threads != "auto" or not connected.files_sent:
         return 0
@@ -406,7 +406,7 @@ def _found_out(run: Run) -> int:
 
 
 def _try_to(run: Run, what: str, step: Callable[[], object]) -> None:
-    """One step of the end. None of them may keep the next from being taken."""
+    """Run one step of the end; an error is logged, and the next step runs all the same."""
     try:
         step()
     except BaseException as trouble:  # noqa: BLE001 - whatever it is
@@ -414,7 +414,7 @@ def _try_to(run: Run, what: str, step: Callable[[], object]) -> None:
 
 
 def _within(seconds: float, step: Callable[[], object]) -> None:
-    """Take a step of the end, and wait for it for so long; it goes on by itself, as long as the process does.
+    """Run a step of the end, and wait for it for a limited time; it continues in the background.
 
     A request that a store leaves without an answer takes as long as its time-out, and botocore makes another.
 
@@ -446,7 +446,7 @@ def _within(seconds: float, step: Callable[[], object]) -> None:
 
 
 def _stop_sending(connected: ConnectedRun) -> None:
-    """Take back what has not begun, give what is in flight a moment, and note what came of it."""
+    """Take back what has not begun, wait a moment for requests in flight, and record their results."""
     engine, ledger = connected.engine, connected.ledger
     if engine is None:
         return
@@ -459,7 +459,7 @@ def _stop_sending(connected: ConnectedRun) -> None:
 
 
 def _close_log(connected: ConnectedRun, last: records.Record, timeout: float) -> None:
-    """Say why it ends, if anybody is still to read what this client writes."""
+    """Write why the run ends, unless the log is another's by now."""
     connected.validation.stop()
     if not connected.lock.may_write or connected.writer.error is not None:
         connected.writer.stop()
@@ -473,7 +473,7 @@ def _close_log(connected: ConnectedRun, last: records.Record, timeout: float) ->
 
 
 def _lock_lost(connected: ConnectedRun) -> LockLost | None:
-    """Look at the lock; the error, if it is no longer ours. Where nobody answers, nobody knows."""
+    """Check the lock; the error, if it is lost. Where the store does not answer, it is not known."""
     try:
         connected.lock.refresh()
     except LockLost as error:

@@ -1,7 +1,6 @@
-"""The loop of a run: files to the workers, outcomes into ledger and log, verdicts into the ledger, again.
+"""The loop of a run: queues files, enters outcomes into ledger and log, and verdicts into the ledger.
 
-All of it is done by the caller's thread, a look at everything each time round. Each step takes what is there
-and waits for nothing; only `wait` does.
+All of it runs on the caller's thread. Each step processes what is there and does not block; only `wait` does.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ CLOSE_TIMEOUT = 10.0
 
 
 def queue(connected: ConnectedRun, row: int) -> None:
-    """Give the workers a file."""
+    """Queue a file for the workers."""
     ledger, plan, source = connected.ledger, connected.plan, connected.run.source
     ledger.queue(row)
     relpath = ledger.relpath(row)
@@ -64,7 +63,7 @@ def queue(connected: ConnectedRun, row: int) -> None:
 
 
 def feed(connected: ConnectedRun) -> None:
-    """Give the workers files, as far as there is room."""
+    """Queue files for the workers, as far as there is room."""
     if connected.outage:
         if connected.validation.trouble is not None:
             return
@@ -83,7 +82,7 @@ def feed(connected: ConnectedRun) -> None:
 
 
 def wait(connected: ConnectedRun, timeout: float) -> None:
-    """Wait until the workers have done something, or for so many seconds."""
+    """Wait for a result of the workers, or for the time-out."""
     engine, clock = connected.engine, connected.run.clock
     assert engine is not None
     if engine.in_flight > _QUEUED // 4:
@@ -95,7 +94,7 @@ def wait(connected: ConnectedRun, timeout: float) -> None:
 
 
 def update(connected: ConnectedRun) -> bool:
-    """Look at everything once; whether every file is judged or given up.
+    """Process all news once; whether every file is judged or given up.
 
     Raises:
         DeliveryError: what ends the run.
@@ -138,7 +137,7 @@ def update(connected: ConnectedRun) -> bool:
 
 
 def receive_outcomes(connected: ConnectedRun, timeout: float = 0.0) -> None:
-    """Enter into ledger and log what the workers did, waiting for something if there is nothing."""
+    """Enter the workers' outcomes into ledger and log; waits for one if there is none."""
     run = connected.run
     engine, ledger, epoch = connected.engine, connected.ledger, connected.lock.epoch
     assert engine is not None
@@ -202,7 +201,7 @@ def receive_outcomes(connected: ConnectedRun, timeout: float = 0.0) -> None:
 
 
 def receive_verdicts(connected: ConnectedRun) -> None:
-    """Enter into the ledger what the validator said."""
+    """Enter the validator's verdicts into the ledger."""
     run = connected.run
     ledger, epoch = connected.ledger, connected.lock.epoch
     now = run.clock.monotonic()
@@ -239,7 +238,7 @@ def _check_verdict_on_index(connected: ConnectedRun) -> None:
 
 
 def _announce_again(connected: ConnectedRun) -> None:
-    """Announce what earlier runs left unjudged, and what the validator could not judge at first."""
+    """Announce uploads that earlier runs left unjudged, and those to be judged once more."""
     run, ledger = connected.run, connected.ledger
     room = records.MAX_UNFLUSHED - connected.writer.unflushed
     rows = [connected.announce.popleft() for _ in range(min(room, len(connected.announce)))]
@@ -256,7 +255,7 @@ def _announce_again(connected: ConnectedRun) -> None:
 
 
 def _notice_what_is_passed_over(connected: ConnectedRun) -> None:
-    """Wait for no verdict where the validators say that all is judged that was announced."""
+    """Give up waiting for verdicts on announcements that the validators have passed over."""
     run, validation, ledger = connected.run, connected.validation, connected.ledger
     n_lines, problem = validation.passed_over
     if n_lines > connected.passed_over:
@@ -279,7 +278,7 @@ def _notice_what_is_passed_over(connected: ConnectedRun) -> None:
 
 
 def _notice_standstill(connected: ConnectedRun, now: float) -> None:
-    """Raise `NoProgress` where nothing moves for so long that nothing will."""
+    """Raise `NoProgress` where the run has made no progress for too long."""
     ledger, engine = connected.ledger, connected.engine
     stuck = connected.standstill.see(
         now,
@@ -301,7 +300,7 @@ def _notice_standstill(connected: ConnectedRun, now: float) -> None:
 
 
 def save_checkpoint(connected: ConnectedRun, after: int) -> None:
-    """Save the next run the reading of all logs, where that many segments are new in them.
+    """Write a checkpoint, where the logs have that many new segments.
 
     Where that is not possible, the next run reads them.
     """

@@ -1,8 +1,8 @@
 """The plan of a run: each file's start, found from logs, landing listing and source.
 
-The table is `upload_client.core.resume`'s. Here it gets what it asks for: one LIST of what has landed, one of
-unfinished uploads, a look at each file's size and time; and, only where the table needs them, a file's
-checksum or an object's.
+The decision table is `upload_client.core.resume`'s. This module collects its inputs: one LIST of the landing
+bucket, one of unfinished uploads, the size and time of each file; and, only where the table needs them,
+checksums of files or objects.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def make_plan(
     check: Callable[[], None] = lambda: None,
     listed: Callable[[int], object] = lambda _: None,
 ) -> Plan:
-    """Find out where each file starts, and enter it into the ledger.
+    """Decide where each file starts, and enter it into the ledger.
 
     Args:
         ledger: the files, none of which has moved yet; it has begun with what `history` tells of them.

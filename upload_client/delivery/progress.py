@@ -1,7 +1,7 @@
-"""The client's reports about itself, made when they are due: figures, health, problems, all files.
+"""The client's reports: progress, health, problems, the table of all files.
 
-Nothing here is pushed: each function looks at what is there anyway, at the same cost for however many files,
-except for those that are asked for once, about all of them.
+Each function reads existing state, at a cost that does not depend on the number of files; except `problems`
+and `frame`, which are called once and read all files.
 """
 
 from __future__ import annotations

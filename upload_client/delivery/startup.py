@@ -1,4 +1,4 @@
-"""The start of a run: login, settings, probe, lock, fence, logs, plan, index, validators."""
+"""The start of a run: login, settings, store profile, lock, fence, logs, plan, index, validators."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Survey:
 
 
 def log_in(run: Run) -> None:
-    """Have a session, as the settings say.
+    """Log in, as the settings say.
 
     Raises:
         LoginRefused: no credentials.
@@ -102,7 +102,7 @@ def log_in(run: Run) -> None:
 
 
 def locate(run: Run) -> tuple[DeliveryBuckets, DataRoot]:
-    """Log in where that has not been done, and find out where everything is."""
+    """Log in if necessary, and open the delivery's buckets."""
     if run.buckets is not None and run.root is not None:
         return run.buckets, run.root
     if run.session is None:
@@ -210,7 +210,7 @@ def _verifies_checksums(run: Run) -> bool:
 
 
 def connect(run: Run) -> None:
-    """Everything up to the plan; afterwards the run is connected.
+    """Do everything up to the plan; afterwards the run is connected.
 
     Raises:
         NothingToDoError: all files are delivered and valid already, and the receipt is there.
@@ -277,7 +277,7 @@ def _keeping_alive(run: Run, writer: LogWriter) -> Iterator[Callable[[], None]]:
 
 
 def settle_store(run: Run) -> None:
-    """Have it known what the store keeps to, and refuse one that a delivery cannot be built on.
+    """Load or make the store profile, and refuse a store that is not safe.
 
     It is tried beside everything that is asked before a file is sent.
 
@@ -311,7 +311,7 @@ def _make_ready(connected: ConnectedRun) -> None:
 
 
 def check_open(run: Run) -> None:
-    """Refuse to send anew what the receiver has taken over.
+    """Refuse to send again what the receiver has taken over.
 
     Raises:
         DeliveryClosed: they have closed the delivery, or handed its files over and remove them from landing.
@@ -657,7 +657,7 @@ def write_index(connected: ConnectedRun) -> None:
 
 
 def start_validation(connected: ConnectedRun) -> bool:
-    """Have validators at work; False where nothing is to be sent and nothing to be judged.
+    """Start the validators; False where nothing is to be sent or judged.
 
     Raises:
         PipelineRefused: none was started.

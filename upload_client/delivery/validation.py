@@ -1,4 +1,4 @@
-"""The validators of a delivery, as the client sees them: asked for, listened to, asked for again.
+"""The client's view of the validators of a delivery: starts them, follows their logs, starts them again.
 
 There is one, or several share the files, each a shard of them with a log of its own. The rules are
 `upload_client.core.validator_watch.ValidatorWatch`'s, for each of them.
@@ -45,7 +45,7 @@ class Request:
 
 
 class Validation:
-    """Keeps as many validators at work for one client as its receiver wants.
+    """Keeps as many validators running for one client as its receiver has configured.
 
     Args:
         readers: of the logs that there are, by shard.

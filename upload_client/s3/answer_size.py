@@ -1,4 +1,4 @@
-"""Answers of a size that can be held: botocore reads whatever a server sends, to its end, into memory.
+"""Limits the size of answers: botocore reads whatever a server sends into memory.
 
 No answer of a service is longer than a page of a listing, a thousand keys with all that is told of each: some
 megabytes. Bodies of objects are no such answers: botocore hands them on as a stream, and who reads one says

@@ -231,7 +231,7 @@ class Fetched:
 
 @value
 class ObjectInfo:
-    """The facts that S3 tells about an object.
+    """The facts about an object, as S3 returns them.
 
     Attributes:
         key: Relative to the prefix of the `Bucket` that was asked.
@@ -338,7 +338,7 @@ class Bucket:
             return Stored(_etag(answer), _version(answer))
 
     def get(self, key: str, *, if_match: str | None = None, limit: int | None = None) -> Fetched:
-        """Read an object and the two times by which a lock's age is told.
+        """Read an object and the two times from which a lock's age is computed.
 
         Args:
             key: Relative to the prefix.

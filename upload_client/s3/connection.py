@@ -5,7 +5,7 @@ hundredth of that, so that the disk and the network are the limit, not Python. I
 requests need, and does that strictly: an answer it does not fully understand is no answer, and whatever is
 unusual is handed to botocore by the caller.
 
-`Connection.exchange` is a generator. It yields what it waits for (READ, WRITE or both) and is told what has
+`Connection.exchange` is a generator. It yields what it waits for (READ, WRITE or both) and is sent what has
 happened; so the same code runs under a selector with hundreds of others, and alone in a thread.
 
 * HTTP/1.1 messages: RFC 9112; interim answers, connection persistence: RFC 9110, sections 15.2 and 7.6.1.
@@ -56,7 +56,7 @@ READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
 T = TypeVar("T")
 Waits = Generator[int, int, T]
-"""Yields what is waited for, is told what has happened (0: for too long, nothing), returns a T."""
+"""Yields what is waited for, is sent what has happened (0: a time-out), returns a T."""
 
 RateLimit = Callable[[int], int]
 """Called with the bytes to send; waits for the rate limit, and returns how many may go: at least one."""

@@ -143,14 +143,14 @@ class DirectWire:
         return sent
 
     def second_opinion(self, request: PutObject | UploadPart, answer: Answer) -> Answer:
-        """Let botocore make a request that was answered in an unusual way, and learn from it."""
+        """Let botocore repeat a request that was answered in an unusual way, and use its answer."""
         answer = self.boto.perform(request)
         if answer.ok:
             self.learn()
         return answer
 
     def learn(self) -> None:
-        """Ask botocore anew where the bucket is: it was answered better than these connections were."""
+        """Ask botocore again where the bucket is, as it got a better answer."""
         with contextlib.suppress(botocore.exceptions.BotoCoreError, NoRoute):
             self.route.learn()
 

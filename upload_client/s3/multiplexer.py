@@ -1,4 +1,4 @@
-"""`Multiplexer`: small files, hundreds at once, on one thread: sent, or fetched and looked at.
+"""`Multiplexer`: sends or fetches hundreds of small files at once, on one thread.
 
 For small files the time goes into waiting for answers and into the interpreter, and threads that take turns
 at the interpreter lock are slower than one that keeps it. So one thread reads and sends them all, each
@@ -47,7 +47,7 @@ _SLOW_READ = 250e-6  # seconds to open and read a small file; from memory it is 
 
 
 class Job:
-    """One thing to do: rules, the request they wait with, and whom to tell their result, about what.
+    """One job: its rules, the request that is next, and who receives the result, with its subject.
 
     `memory` is the bytes of content it holds meanwhile.
     """
@@ -69,7 +69,7 @@ class Job:
 
 
 class Jobs(Protocol):
-    """The source and sink of a multiplexer's jobs. Called seldom enough that all goes in batches."""
+    """The source and sink of a multiplexer's jobs. Its calls are rare, and work in batches."""
 
     def room(self) -> int:
         """Number of further small files that may be on their way."""
@@ -84,7 +84,7 @@ class Jobs(Protocol):
         ...
 
     def hand_over(self, job: Job, answer: Answer | None = None) -> None:
-        """Somebody who may wait has to go on with this, beginning with its request; `answer` is why."""
+        """Hand a job to a worker, which may block, beginning with its request; `answer` is why."""
         ...
 
     def may_write(self) -> bool:
@@ -96,7 +96,7 @@ class Jobs(Protocol):
         ...
 
     def notify_caller(self, *, now: float) -> bool:
-        """Tell the caller what has happened, if it is time to; False: it is not, but soon."""
+        """Notify the caller of what has happened, if it is due; False: it is not due yet."""
         ...
 
 
@@ -151,7 +151,7 @@ class Multiplexer:
         self.thread.start()
 
     def wake(self) -> None:
-        """There may be something to do. From any thread."""
+        """Wake the thread: there may be something to do. From any thread."""
         self.asleep = False
         with contextlib.suppress(OSError):
             self._there.send(b"\0")

@@ -1,10 +1,10 @@
-"""The way to a service: proxy, trusted certificates, own certificate, time-outs. One place for all of it.
+"""Connection settings for a service: proxy, trusted certificates, client certificate, time-outs.
 
-Every boto3 client is made with what is found here, said in full; connections of our own take it from what
-botocore has made of that (`connection_settings_of`). So both go the same way.
+Every boto3 client gets these settings explicitly; direct connections take them from the client
+(`connection_settings_of`). So both connect in the same way.
 
-What a setting or a variable says is checked here, before it is used. Libraries would fail later, in words
-that repeat a password or name no file.
+Settings and variables are checked here before they are used. Libraries would fail later, with messages that
+repeat a password or name no file.
 """
 
 from __future__ import annotations

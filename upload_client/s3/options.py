@@ -1,4 +1,4 @@
-"""Options that every request to a bucket is made with: encryption, who pays, who owns, access.
+"""Object options (encryption, requester pays, owner, access) for every request to a bucket.
 
 They are put into requests where botocore makes them, so that none is forgotten: not a log segment, not a
 receipt in parts, not a listing. Each goes into the operations that know it. A tag or a key of encryption is a

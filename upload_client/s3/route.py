@@ -86,7 +86,7 @@ class Address(NamedTuple):
         port: Of the store.
         tls: How to verify it; None: plain HTTP.
         proxy: Host and port to connect to instead; None: directly.
-        proxy_headers: What the proxy is told besides.
+        proxy_headers: Headers for the proxy.
         opening: Seconds to wait for a connection.
         silence: Seconds to wait for progress after that.
     """

@@ -1,4 +1,4 @@
-"""The consequences of a wrong clock on this machine: refused requests, credentials that have ended at once.
+"""Explains errors that a wrong clock of this machine causes: refused requests, expired credentials.
 
 A signature holds for some minutes around its time (15 at S3, 5 elsewhere), by AWS' clock.
 https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html

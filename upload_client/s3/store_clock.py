@@ -1,4 +1,4 @@
-"""`StoreClock`: a clock that writes down the store's time where this machine's is wrong.
+"""`StoreClock`: a clock that gives the store's time where this machine's is wrong.
 
 It looks at each answer of a client (`watch`). That of the control bucket is enough: while a run lives, it is
 asked every few seconds.

@@ -1,4 +1,4 @@
-"""Why a request to a service did not succeed: every exception of botocore and of the network, in our words.
+"""Why a request to a service failed: translates every exception of botocore and of the network.
 
 `trouble_of` is the one place where such an exception becomes something this program decides by (a status, a
 code: `upload_client.core.answers` says what they mean) and something a person may read. Nothing that an
@@ -129,7 +129,7 @@ def _is(error: BaseException, module: str, name: str) -> bool:
 
 
 def trouble_of(error: BaseException, host: str = "") -> Trouble | None:
-    """Put an exception into our words; None: it is none of a service's or of the network's.
+    """Translate an exception; None: it is none of a service or of the network.
 
     Args:
         error: the exception.

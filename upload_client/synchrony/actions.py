@@ -1,4 +1,4 @@
-"""The second step of a sync: what was chosen is done, and what came of it is noted."""
+"""The second step of a sync: carries out what was chosen, and records the results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The first step of a sync: both sides are compared, and what may be chosen is found."""
+"""The first step of a sync: compares both sides, and finds the choices."""
 
 from __future__ import annotations
 

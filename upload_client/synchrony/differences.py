@@ -1,4 +1,4 @@
-"""The differences between two versions of a file, as a person can decide by them."""
+"""The differences between two versions of a file, for a person to decide by."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A person's folder: what lies in it, with MD5s that are computed once; and changes to it that lose nothing.
+"""A person's folder: its files, with MD5s that are computed once; and safe changes to it.
 
 A file that somebody works on meanwhile is never replaced or deleted: each change names what it expects to
 find, as size, time of modification and inode, and is given up when it finds something else.

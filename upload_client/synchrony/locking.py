@@ -1,4 +1,4 @@
-"""One at a time: a lock on a file, which ends with the process that holds it."""
+"""A file lock, which ends with the process that holds it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The memory of a folder between syncs: where it belongs, and what need not be read again.
+"""The memory of a folder between syncs: its shared place, and a cache of checksums.
 
 ``sync.json`` says with what a folder is shared. ``cache`` is for speed alone, but for one thing: it says
 whether ``versionsLocal.csv`` is what this program has written, and so a base on which both sides agreed. Of a

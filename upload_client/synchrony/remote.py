@@ -1,4 +1,4 @@
-"""The other side, as a sync speaks to it: files, tables that several people write, and what was deleted."""
+"""The interface of the other side of a sync: files, tables that several people write, deleted files."""
 
 from __future__ import annotations
 

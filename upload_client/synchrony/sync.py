@@ -1,8 +1,8 @@
 """`Sync`: one folder and the other side, compared, and brought together as far as a person chooses.
 
-It looks (`look`), is told what to do (`carry_out`), and writes down what has come of it (`write_down`), in
-this order on each side: first the files, then the tables. Whatever ends it in between, the listing of the
-other side and the folder itself say what is there; the tables follow at the next sync, whoever's it is.
+It compares (`look`), carries out what was chosen (`carry_out`), and updates the tables (`write_down`); on
+each side first the files, then the tables. Whatever ends it in between, the listing of the other side and the
+folder itself say what is there; the tables follow at the next sync, whoever's it is.
 
 What is listed counts for more than what a table says of it. A row is corrected only after the object was
 looked at once more, so that a listing which is older than a row never takes it back.

@@ -1,4 +1,4 @@
-"""The third step of a sync: the tables of both sides are brought up to what is there.
+"""The third step of a sync: updates the tables of both sides.
 
 A row is corrected only after the object was looked at once more, so that a listing which is older than a row
 never takes it back.

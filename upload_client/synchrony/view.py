@@ -1,4 +1,4 @@
-"""The view of a sync: what a person, or a program, is shown, and what they answer."""
+"""The view of a sync: output for a person or a program, and their answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Memory for bodies, used again and again: fresh memory costs a page fault every 4 KiB."""
+"""Reusable buffers for bodies: fresh memory costs a page fault every 4 KiB."""
 
 from __future__ import annotations
 

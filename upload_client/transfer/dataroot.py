@@ -1,4 +1,4 @@
-"""`DataRoot`: the place files come from, a directory or a bucket, behind one face."""
+"""`DataRoot`: the source of files, a directory or a bucket, behind one interface."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`Driver`: carries out the requests of a job, on the thread that asks for it.
+"""`Driver`: carries out the requests of a job, on the calling thread.
 
 Each request is made when it may be: a write while `may_write` says so, content no faster than the cap on the
 rate allows. Any number of threads may be in here at once; each may wait, for S3, for its turn, for the lock.
@@ -59,7 +59,7 @@ class Driver:
             wire.wait_for_rate = self._wait_for_rate
 
     def stop(self) -> None:
-        """Let nobody wait any longer, and make no further request, nor any again."""
+        """End all waiting, and make no further request or retry."""
         self._dead.set()
 
     def drive(self, job: Job) -> object:

@@ -1,4 +1,4 @@
-"""So many under way at once, of any number."""
+"""A bounded number of items under way at once."""
 
 from __future__ import annotations
 
