@@ -716,6 +716,14 @@ def test_each_block_of_avro_has_the_mark_of_its_file(name):
         assert opened(name, others).startswith("not opened: its blocks are packed with deflat9")
 
 
+def test_a_block_of_avro_whose_rows_have_no_bytes_is_whole_when_it_is_packed():
+    mark, schema = b"m" * 16, b'{"type": "record", "name": "r", "fields": [{"name": "a", "type": "null"}]}'
+    head = b"Obj\x01\x04\x14avro.codec\x0edeflate\x16avro.schema\x94\x01" + schema + b"\0" + mark
+    block = b"\x06\x04\x03\0" + mark  # three rows, two bytes: Deflate's for nothing
+    assert opened("a.avro", head + block) == ""
+    assert "it has no end" in opened("a.avro", head + b"\x06\x02\x03" + mark)
+
+
 def test_an_element_of_matlab_that_is_packed_is_as_long_as_it_says():
     import zlib
 

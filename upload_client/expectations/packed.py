@@ -96,6 +96,32 @@ class Budget:
             raise NotOpened(f"it unpacks to more than {self._limit:,} bytes")
 
 
+def inflated(data: bytes, budget: Budget, damaged: str, wbits: int = zlib.MAX_WBITS) -> Iterator[bytes]:
+    """Unpack Deflate to its end, which its checksum stands at, a piece at a time.
+
+    Args:
+        data: all of it.
+        budget: the most that it may take.
+        damaged: how the sentence begins that says it is damaged.
+        wbits: as `inflater` has it.
+
+    Raises:
+        ValueError: it is damaged, or ends early.
+        NotOpened: it takes more.
+    """
+    unpacker = inflater(wbits)
+    try:
+        while not unpacker.eof:
+            piece = unpacker.decompress(data, _PIECE)
+            budget.take(len(piece))
+            data = unpacker.unconsumed_tail
+            if not (piece or data or unpacker.eof):
+                raise ValueError(f"{damaged}: it has no end")
+            yield piece
+    except INFLATE_ERRORS as error:
+        raise ValueError(f"{damaged}: {error}") from None
+
+
 class _Decompressor(Protocol):
     @property
     def eof(self) -> bool: ...

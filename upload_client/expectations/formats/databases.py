@@ -19,7 +19,7 @@ from upload_client.core.text import for_log
 from upload_client.expectations.findings import LibraryMissing, NotOpened
 from upload_client.expectations.formats.namesakes import something_else
 from upload_client.expectations.formats.statistical import open_old_stata
-from upload_client.expectations.packed import INFLATE_ERRORS, MODULES, Budget, inflater
+from upload_client.expectations.packed import MODULES, Budget, inflated
 
 _MAX_READ = 64 * 1024 * 1024  # bytes of a file that is looked at as a whole although nobody has asked for it
 _MAX_BLOCK = 256 * 1024 * 1024
@@ -214,14 +214,8 @@ def _unpack_avro(codec: bytes, data: bytes, number: int, budget: Budget) -> None
     try:
         match codec:
             case b"deflate":
-                unpacker = inflater(-15)
-                left = data
-                while not unpacker.eof:
-                    piece = unpacker.decompress(left, _PIECE)
-                    budget.take(len(piece))
-                    left = unpacker.unconsumed_tail
-                    if not piece and not left:
-                        raise ValueError(f"{damaged}: it has no end")
+                for _ in inflated(data, budget, damaged, wbits=-15):
+                    pass
             case b"bzip2":
                 _take(bz2.BZ2Decompressor(), data, damaged, budget)
             case b"xz":
@@ -241,8 +235,6 @@ def _unpack_avro(codec: bytes, data: bytes, number: int, budget: Budget) -> None
                 _unpack_snappy(data, damaged, budget)
             case _:
                 raise NotOpened(f"its blocks are packed with {for_log(codec.decode('latin-1'), 40)}")
-    except INFLATE_ERRORS as error:
-        raise ValueError(f"{damaged}: {error}") from None
     except (lzma.LZMAError, OSError, EOFError) as error:
         raise ValueError(f"{damaged}: {error}") from None
 

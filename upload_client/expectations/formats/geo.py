@@ -14,9 +14,8 @@ from typing import Any, BinaryIO
 
 from upload_client.expectations.findings import LibraryMissing, NotOpened, Undecided
 from upload_client.expectations.formats.namesakes import something_else
-from upload_client.expectations.packed import INFLATE_ERRORS, Budget, inflater
+from upload_client.expectations.packed import Budget, inflated
 
-_PIECE = 256 * 1024
 _DEFLATED, _JPEG = (8, 32946), 7
 _NEAR = 1024  # bytes at the end of a JPEG within which its last marker stands; padding may be behind it
 _MAX_PAGES = 100_000
@@ -229,19 +228,9 @@ class _Tiff:
 
     def _inflate(self, offset: int, n: int, what: str) -> None:
         """Unpack a strip or tile to the checksum at its end; Pillow takes one that ends early for whole."""
-        unpacker = inflater()
-        data = self._at(offset, n, what)
-        try:
-            while not unpacker.eof:
-                piece = unpacker.decompress(data, _PIECE)
-                self._budget.take(len(piece))
-                data = unpacker.unconsumed_tail
-                if not piece and not data:
-                    break
-        except INFLATE_ERRORS as error:
-            raise ValueError(f"pixels of {what} are damaged: {error}") from None
-        if not unpacker.eof:
-            raise ValueError(f"pixels of {what} are damaged: they have no end")
+        damaged = f"a piece of the pixels of {what} is damaged"
+        for _ in inflated(self._at(offset, n, what), self._budget, damaged):
+            pass
 
 
 def open_las(file: BinaryIO, size: int, _budget: Budget) -> None:

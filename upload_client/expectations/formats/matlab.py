@@ -10,10 +10,9 @@ from typing import BinaryIO
 
 from upload_client.expectations.formats.namesakes import something_else
 from upload_client.expectations.formats.scientific import open_hdf5
-from upload_client.expectations.packed import INFLATE_ERRORS, Budget, inflater
+from upload_client.expectations.packed import Budget, inflated
 
 _MAX_READ = 64 * 1024 * 1024  # bytes of a file that is unpacked although nobody has asked for it
-_PIECE = 256 * 1024
 _PACKED, _MATRIX = 15, 14
 _BYTES = (8, 4, 4, 2, 2, 1)  # of a number, by the digit P of level 4's types
 
@@ -52,20 +51,9 @@ def _walk(file: BinaryIO, size: int, budget: Budget, order: str) -> None:
 
 
 def _inflate(file: BinaryIO, n: int, number: int, budget: Budget, order: str) -> None:
-    unpacker, head, unpacked = inflater(), b"", 0
-    data = file.read(n)
-    try:
-        while not unpacker.eof:
-            piece = unpacker.decompress(data, _PIECE)
-            budget.take(len(piece))
-            head, unpacked = (head + piece)[:8], unpacked + len(piece)
-            data = unpacker.unconsumed_tail
-            if not piece and not data:
-                break
-    except INFLATE_ERRORS as error:
-        raise ValueError(f"element {number:,} is damaged: {error}") from None
-    if not unpacker.eof:
-        raise ValueError(f"element {number:,} is damaged: it has no end")
+    head, unpacked = b"", 0
+    for piece in inflated(file.read(n), budget, f"element {number:,} is damaged"):
+        head, unpacked = (head + piece)[:8], unpacked + len(piece)
     if len(head) < 8 or struct.unpack(order + "II", head)[1] > unpacked - 8:
         raise ValueError(f"element {number:,} is damaged: it is shorter than it says")
 
