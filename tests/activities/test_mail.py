@@ -244,6 +244,20 @@ def test_a_server_that_is_not_there_is_logged(caplog):
     assert "the mail cannot be sent by 127.0.0.1: Connection refused" in caplog.text
 
 
+def test_a_mail_that_no_server_took_can_be_sent_again(server):
+    box, options = server
+    smtp = Smtp(**{name: given for name, given in options.items() if name != "recipients"})
+    handler = EmailSuccessHandler(smtp=smtp, recipients=options["recipients"])
+    runner = ActivityRunner(_Nothing(METADATA), success_handler=handler)
+    smtp.port = 9  # where nobody listens
+    assert runner.run() == 0
+    assert not runner.is_notified
+    assert not runner.notify_again()
+    smtp.port = box.port
+    assert runner.notify_again()
+    assert len(box.mails) == 1
+
+
 def test_no_repr_shows_a_password():
     smtp = Smtp(host="h", tls=True, user="u", password="hunter2", sender="a@b.org")
     assert "hunter2" not in repr(smtp)

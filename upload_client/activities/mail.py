@@ -211,13 +211,17 @@ class _Mailing:
             if reason := check_template(template, None):
                 raise UsageError(f"the {what} of the mail {reason}")
         self._message_id = message_id
+        self.is_unsent = False
+        """Whether the last mail found no server that takes it: another attempt may help."""
 
     def _send(self, metadata: Mapping[str, Any]) -> None:
         try:
             refused = self._smtp.send(self._message(metadata))
         except Exception as error:  # noqa: BLE001 - what came of the activity is as it was
             _log.error("the mail could not be sent: %s", for_log(describe(error)))
+            self.is_unsent = isinstance(error, NotDelivered)
             return
+        self.is_unsent = False
         taken = [who for who in self._recipients if email.utils.parseaddr(who)[1] not in refused]
         _log.info("told %s", for_log(", ".join(taken)))
         for who, reply in refused.items():

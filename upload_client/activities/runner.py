@@ -71,6 +71,8 @@ class ActivityRunner:
         self._success_handler = success_handler or LoggingSuccessHandler()
         self._failure_handler = failure_handler or LoggingFailureHandler()
         self.exception: Exception | None = None
+        self.is_notified = True
+        """Whether its outcome was reported; if not, no server took the mail, and `notify_again` may help."""
 
     def run(self) -> int:
         """Run it, and report its outcome. A handler that fails itself is logged, and changes nothing.
@@ -99,6 +101,15 @@ class ActivityRunner:
         self.exception = exception
         return self._notify()
 
+    def notify_again(self) -> bool:
+        """Report its outcome once more.
+
+        Returns:
+            `is_notified`.
+        """
+        self._notify()
+        return self.is_notified
+
     def _notify(self) -> int:
         metadata = dict(self.activity.metadata)
         try:
@@ -108,6 +119,8 @@ class ActivityRunner:
                 self._failure_handler.handle_failure(self.exception, metadata)
         except Exception as error:  # noqa: BLE001 - what came of the activity is as it was
             _log.error("its outcome could not be reported: %s", for_log(describe(error)))
+        handler = self._success_handler if self.exception is None else self._failure_handler
+        self.is_notified = not getattr(handler, "is_unsent", False)
         return 0 if self.exception is None else int(exit_code_of(self.exception))
 
 

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from upload_client.activities import Activity, ActivityRunner
 from upload_client.activities.errors import NotDelivered
 from upload_client.activities.schedule import store as store_module
 from upload_client.activities.schedule.document import load
@@ -556,6 +557,63 @@ def test_a_file_that_is_changed_while_it_runs_is_told_of_once_and_show_says_what
     process.stop()
     world.process(path).start()
     assert [seen.notes for seen in look(load(path), clock=world.clock)] == [(), ()]
+
+
+class _Mails:
+    """A handler whose mail finds no server until there is one."""
+
+    def __init__(self):
+        self.is_unsent, self.is_there, self.tried = False, False, []
+
+    def handle_failure(self, exception, metadata):
+        self.tried.append(str(exception))
+        self.is_unsent = not self.is_there
+
+    handle_success = handle_failure
+
+
+def mailing(process, mails):
+    def make(job, run):
+        return ActivityRunner(_Fails(), mails, mails)
+
+    process.service._make = make
+
+
+class _Fails(Activity):
+    def start(self):
+        raise NotDelivered("it broke off")
+
+
+def test_a_mail_that_found_no_server_is_sent_once_there_is_one(world, looks_often, until):
+    mails = _Mails()
+    mailing(process := world.process(world.write(NIGHTLY)).start(), mails)
+    until(process, hours=13)
+    n_tried = len(mails.tried)
+    assert 5 <= n_tried <= 8  # after 1, 2, 4, … minutes
+    mails.is_there = True
+    until(process, hours=3)
+    assert mails.tried == ["it broke off"] * (n_tried + 1)
+
+
+def test_a_mail_that_finds_no_server_for_a_day_or_until_the_end_is_given_up_and_that_is_logged(
+    world, looks_often, until, caplog
+):
+    mails = _Mails()
+    mailing(
+        process := world.process(world.write(schedule("once at: 2026-07-20T13:00\nlater at: 2030-01-01"))),
+        mails,
+    )
+    process.start()
+    until(process, hours=30)
+    assert "once: nobody is notified of the run for 2026-07-20 13:00 UTC any more" in caplog.text
+    n_tried = len(mails.tried)
+    until(process, hours=3)
+    assert len(mails.tried) == n_tried < 35
+    other = world.process(world.write(schedule("other at: 2026-07-22T00:00"), "other.yaml"), machine="n")
+    mailing(other.start(), mails)
+    until(other, hours=20)
+    other.service.stop()
+    assert "other: nobody was notified of the run for 2026-07-22 00:00 UTC by mail" in caplog.text
 
 
 def test_what_was_missed_and_has_other_times_now_is_told(world, until, caplog):

@@ -13,6 +13,7 @@ import stat
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,6 +56,8 @@ _LONGEST = 15.0
 _BEAT_EVERY = 20.0
 _LOOK_EVERY = 30.0  # for runs that were cut off
 _AGAIN = 5.0  # after trouble with the store
+_MAILED_FIRST, _MAILED_LAST = 60.0, 3600.0  # seconds between two attempts of a mail
+_MAILED_FOR = 86_400.0
 _JUMP = 2.0  # seconds by which the clock may be behind
 
 
@@ -101,6 +104,27 @@ class _Executor(BaseExecutor):  # type: ignore[misc] # APScheduler has no types
         """`submit_job` is all that is called."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Unsent:
+    """A run whose mail found no server.
+
+    Attributes:
+        job: whose.
+        run: the moment for which it ran.
+        runner: what sends the mail.
+        since: when that failed first, monotonic.
+        pause: seconds from the last attempt to the next.
+        at: when that is due, monotonic.
+    """
+
+    job: str
+    run: datetime
+    runner: ActivityRunner
+    since: float
+    pause: float
+    at: float
+
+
 class Service:
     """Runs the jobs of a schedule when they are due.
 
@@ -131,6 +155,7 @@ class Service:
         self._under_way: set[str] = set()
         self._repeating = {name for name, job in loaded.schedule.jobs.items() if job.at is None}
         self._running: dict[str, ActivityRunner] = {}
+        self._unsent: list[_Unsent] = []
         self._mutex = threading.Lock()
         self._wake = threading.Event()
         self._stopping = False
@@ -192,6 +217,7 @@ class Service:
             Seconds until it is to be called again; None: no job is due any more.
         """
         now = self._clock.monotonic()
+        self._mail_again(now)
         try:
             self._see_clock()
             if now >= self._beat_at:
@@ -249,6 +275,9 @@ class Service:
             _stop_run(job, runner)
         if self._pool is not None:
             self._pool.shutdown(wait=True)
+        for one in self._unsent:
+            _log.error("%s: nobody was notified of the run for %s by mail", one.job, _spelled(one.run))
+        self._unsent.clear()
         if self._scheduler.running:
             self._scheduler.shutdown()
 
@@ -405,12 +434,43 @@ class Service:
             if state is RunState.STOPPED and not resumes:
                 state, code = RunState.FAILED, int(ExitCode.INTERRUPTED)
             self._write_down(job, run, state, code, message)
+            runner = self._running.get(job)
+            if runner is not None and not runner.is_notified and resumes:
+                now = self._clock.monotonic()
+                with self._mutex:
+                    self._unsent.append(_Unsent(job, run, runner, now, _MAILED_FIRST, now + _MAILED_FIRST))
         finally:
             JOB.reset(token)
             with self._mutex:
                 self._running.pop(job, None)
                 self._under_way.discard(job)
             self._wake.set()
+
+    def _mail_again(self, now: float) -> None:
+        """Send the mails that found no server once more, each beside this thread."""
+        with self._mutex:
+            due = [one for one in self._unsent if now >= one.at and not self._stopping]
+            self._unsent = [one for one in self._unsent if one not in due]
+        for one in due:
+            if self._pool is None:
+                self._mail_one(one)
+            else:
+                self._pool.submit(self._mail_one, one)
+
+    def _mail_one(self, one: _Unsent) -> None:
+        token = JOB.set(one.job)
+        try:
+            if one.runner.notify_again():
+                return
+        finally:
+            JOB.reset(token)
+        now = self._clock.monotonic()
+        if now - one.since > _MAILED_FOR:
+            _log.error("%s: nobody is notified of the run for %s any more", one.job, _spelled(one.run))
+            return
+        pause = min(2 * one.pause, _MAILED_LAST)
+        with self._mutex:
+            self._unsent.append(replace(one, pause=pause, at=now + pause))
 
     def _outcome(self, job: str, run: datetime, cuts: int) -> tuple[RunState, int | None, str]:
         began = self._clock.monotonic()
