@@ -65,7 +65,7 @@ texts = st.text(max_size=5).filter(str.isprintable)  # as they come out of a log
 client_records = st.one_of(
     transferred,
     st.builds(Init, st.just(T), st.just(1), st.just("index"), st.just("0" * 64), st.just(3), st.just(4)),
-    st.builds(Stop, st.just(T), texts),
+    st.builds(Stop, st.just(T), texts, st.none(), st.none() | st.just("a" * 64)),
     st.builds(Crash, st.just(T), texts),
 )
 validator_records = st.one_of(

@@ -25,7 +25,7 @@ from upload_client.cli.app import main
 from upload_client.control.log import LogWriter
 from upload_client.core.checksums import encode
 from upload_client.core.hand_over import HandOver
-from upload_client.core.receipt import Delivered, encode_receipt, hashed_name
+from upload_client.core.receipt import Delivered, DeliveredBy, encode_receipt, hashed_name
 from upload_client.core.receipt_reading import ReceiptReader
 from upload_client.index import scan
 from upload_client.receipts import store, verify
@@ -270,6 +270,8 @@ def test_one_that_was_damaged_since_is_no_proof_and_a_run_that_finds_all_deliver
         lambda head: replace(head, versions={**head.versions, "boto3": "0.1"}),
         lambda head: replace(head, finished_at=f"2001{head.finished_at[4:]}"),
         lambda head: replace(head, finished_at=f"2101{head.finished_at[4:]}"),
+        lambda head: replace(head, delivered_by=DeliveredBy("somebody else")),
+        lambda head: replace(head, store="another store"),
     ],
     ids=[
         "dataset",
@@ -282,6 +284,8 @@ def test_one_that_was_damaged_since_is_no_proof_and_a_run_that_finds_all_deliver
         "versions",
         "before",
         "after",
+        "by",
+        "store",
     ],
 )
 def test_one_whose_head_says_something_else_in_valid_form_is_no_proof_and_takes_the_place_of_none(
@@ -327,6 +331,25 @@ def test_the_command_fetches_none_that_is_of_another_delivery_or_run(
     assert list(tmp_path.glob("*.receipt.json")) == []
 
 
+def test_the_command_fetches_none_that_the_log_does_not_name(
+    delivery: Delivery, data: Path, tmp_path: Path, capsys, monkeypatch
+) -> None:
+    delivered(delivery, data)
+    reader = ReceiptReader(io.BytesIO(delivery.control(KEY)).readline)
+    files = list(reader)
+    s3, bucket = delivery.receiver.sandbox.client("s3"), delivery.receiver.sandbox.control_bucket
+    s3.put_object(
+        Bucket=bucket,
+        Key=f"{delivery.dataset}/{delivery.delivery_id}/{KEY}",
+        Body=b"".join(encode_receipt(replace(reader.head, store="another"), files)),
+    )
+    monkeypatch.chdir(tmp_path)
+    where = ["--profile", str(delivery.receiver.sandbox.profile), "--dataset", delivery.dataset]
+    assert main(["receipt", *where, "--delivery-id", delivery.delivery_id]) == 2
+    assert "the client's log names" in capsys.readouterr().err
+    assert list(tmp_path.glob("*.receipt.json")) == []
+
+
 def test_a_receipt_without_end_does_not_fill_the_disk(tmp_path, monkeypatch) -> None:
     class Endless(io.RawIOBase):
         def read(self, n: int = -1) -> bytes:
@@ -360,6 +383,14 @@ def test_the_buckets_are_held_against_it(delivery: Delivery, data: Path, capsys,
         True,
         hashlib.sha256(receipt.read_bytes()).hexdigest(),
     )
+    assert summary["claimed"] == []  # the log names it
+    with open_receipt(receipt) as reader:
+        changed = receipt.with_name("changed.json")
+        head = replace(reader.head, delivered_by=DeliveredBy("somebody else"))
+        changed.write_bytes(b"".join(encode_receipt(head, list(reader))))
+    code, (*told, summary) = verify(changed)
+    assert (code, summary["claimed"][0]) == (3, "finished_at")
+    assert any("has not the SHA-256 that the client's log names" in each.get("message", "") for each in told)
 
     paths = sorted(content(data))
     s3.delete_object(Bucket=landing, Key=delivery.landing + paths[0])

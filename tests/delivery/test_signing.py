@@ -210,7 +210,7 @@ def test_an_unsigned_receipt_is_called_so(taken, public, capsys):
     assert code == 0
     assert "by nobody: who could write it could change it" in said
     fields = ["finished_at", "versions", "delivered_by", "store", "clients", "validators"]
-    claimed = f"claimed   by the client, and proven by nothing but a signature: {', '.join(fields)}\n"
+    claimed = f"claimed   by the client, and proven by nothing here: {', '.join(fields)}\n"
     assert claimed in said
     sha256 = hashlib.sha256(taken.read_bytes()).hexdigest()
     assert "claimed" not in verified(capsys, taken, "--expect", sha256)[1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 import click
@@ -92,7 +91,7 @@ def fetch(
     from upload_client.errors import DeliveryError, NotComplete  # noqa: PLC0415 # not for --help
     from upload_client.receipts.custody import ChainBroken, bring_chain  # noqa: PLC0415 # imports boto3
     from upload_client.receipts.dating import bring_time_stamp  # noqa: PLC0415 # imports boto3
-    from upload_client.receipts.heads import problem_of_delivery  # noqa: PLC0415 # imports boto3
+    from upload_client.receipts.heads import problem_of_delivery, problem_of_name  # noqa: PLC0415 # imports boto3
     from upload_client.receipts.store import (  # noqa: PLC0415 # imports boto3
         bring_receipt,
         bring_signature,
@@ -109,7 +108,10 @@ def fetch(
             key,
             output or Path(),
             force=force,
-            problem_of=partial(problem_of_delivery, layout=buckets.layout, epoch=number(key) or 0),
+            problem_of=lambda head, sha256: (
+                problem_of_delivery(head, buckets.layout, number(key) or 0)
+                or problem_of_name(head, sha256, buckets.control, buckets.layout)
+            ),
         )
     except OSError as error:
         where = output or "the current directory"

@@ -199,6 +199,7 @@ def verify(
         # What follows is long in loading: what is typed wrongly has been told.
         from upload_client.receipts.custody import accounted, read_chain, walk  # noqa: PLC0415 # imports boto3
         from upload_client.receipts.dating import dating_of  # noqa: PLC0415 # imports boto3
+        from upload_client.receipts.heads import CLAIMED  # noqa: PLC0415 # imports boto3
         from upload_client.receipts.proof import prove  # noqa: PLC0415 # imports boto3
         from upload_client.receipts.signing import public_key_of_line, read_public_keys  # noqa: PLC0415 # the same
         from upload_client.receipts.verify import check_folder, compare_with, read_receipt  # noqa: PLC0415
@@ -218,6 +219,7 @@ def verify(
         stored.lines = read_chain(path) if chain else []
         reading = stack.enter_context(ReadingProgress())
         kept: Retention | None = None
+        is_named = False
         if against is not None:
             compare_with(path, _readable(against, stack, "list"), differences)
             differences.print_result(f"against {against}", same="the same files")
@@ -228,7 +230,7 @@ def verify(
             differences.print_result(f"folder {source}")
         if online:
             asked = partial(_ask_buckets, path, checked, differences, reading, download=download)
-            kept = asked(stored if chain else None, keys, profile=profile, patience=patience)
+            kept, is_named = asked(stored if chain else None, keys, profile=profile, patience=patience)
         custody: Custody | None = None
         if chain:
             custody = stored.broken or walk(
@@ -237,6 +239,7 @@ def verify(
             if not as_json:
                 _print_custody(custody, online=online)
         how = "no" if custody is None else accounted(custody, path, checked.head, differences.gone)
+    claimed = () if proof.state == "signed" or expected or is_named else CLAIMED
     states = (proof.state, dating.state, *([] if custody is None else [custody.state]))
     signatures = (proof.state, *([] if custody is None else [custody.state]))
     n_accounted = 0 if how == "no" else len(differences.gone)
@@ -264,10 +267,12 @@ def verify(
             signature=_as_fields(proof),
             dated=dating._asdict(),
             expected=expected,
-            claimed=_claimed(proof, expected),
+            claimed=claimed,
             custody=None if custody is None else custody.as_fields(),
         )
     else:
+        if claimed:
+            click.echo(f"{'claimed':<9} by the client, and proven by nothing here: {', '.join(claimed)}")
         _print_differences(differences.findings, output)
         _print_accounted(how, differences, chain=chain)
     return code
@@ -341,11 +346,11 @@ def _ask_buckets(
     download: bool,
     profile: str | None,
     patience: str | None,
-) -> Retention | None:
+) -> tuple[Retention | None, bool]:
     """Hold the receipt against the buckets, and take the chain that lies there.
 
     Returns:
-        Until when the receipt is kept there; None: nobody says.
+        Until when the receipt is kept there, None: nobody says; and whether the client's log names it.
     """
     from upload_client.receipts.retention import retained  # noqa: PLC0415 # imports boto3
     from upload_client.receipts.verify import check_buckets  # noqa: PLC0415 # imports boto3
@@ -353,7 +358,7 @@ def _ask_buckets(
     head = checked.head
     is_sample = head.transfer_type == "sample"
     _, buckets = log_in(head.dataset, head.delivery_id, sample=is_sample, profile=profile, patience=patience)
-    check_buckets(path, checked, buckets, differences, download=download, on_progress=reading)
+    is_named = check_buckets(path, checked, buckets, differences, download=download, on_progress=reading)
     reading.wipe()
     differences.print_result("buckets")
     if not differences.as_json:
@@ -363,7 +368,7 @@ def _ask_buckets(
         click.echo(for_terminal(f"the receipt there is kept until {kept.until} ({kept.mode}, Object Lock)"))
     if chain is not None:
         _fetch_chain(chain, buckets, head.epoch, keys)
-    return kept
+    return kept, is_named
 
 
 def _fetch_chain(chain: _Chain, buckets: DeliveryBuckets, epoch: int, keys: Sequence[PublicKey]) -> None:
@@ -555,22 +560,12 @@ def _print_proof(checked: Checked, proof: Proof, dating: Dating, expected: bool 
         ("signed", signed),
         ("dated", dated),
     ]
-    if claimed := _claimed(proof, expected):
-        fields = ", ".join(claimed)
-        rows.append(("claimed", f"by the client, and proven by nothing but a signature: {fields}"))
     if expected is not None:
         rows.append(
             ("expected", "yes: it has the SHA-256 that was given" if expected else "NO: another SHA-256")
         )
     for name, what in rows:
         click.echo(for_terminal(f"{name:<9} {what}"))
-
-
-def _claimed(proof: Proof, expected: bool | None) -> Sequence[str]:
-    """Fields of the head that somebody can have changed, and nothing looked at here would show it."""
-    from upload_client.receipts.heads import CLAIMED  # noqa: PLC0415 # imports boto3
-
-    return () if proof.state == "signed" or expected else CLAIMED
 
 
 _CHAINS_DIFFER = (

@@ -182,6 +182,7 @@ def _life(life: Life) -> dict[str, object]:
         "ended": life.ended,
         "reason": life.reason,
         "shard": life.shard,
+        "receipt_sha256": life.receipt_sha256,
     }
 
 
@@ -196,4 +197,6 @@ def _lived(fields: dict[str, Any], writer: Any) -> Life:  # noqa: ANN401 - a `Wr
     life.seen = None if fields["seen"] is None else from_milliseconds(milliseconds(fields["seen"]))
     life.ended = _ENDS[fields["ended"]]
     life.reason = for_log(str(fields["reason"]))
+    receipt = fields.get("receipt_sha256")  # older ones have none
+    life.receipt_sha256 = receipt if isinstance(receipt, str) else None
     return life

@@ -81,6 +81,7 @@ class Life:
         code: the same for programs, or None.
         shard: a validator's; 0 for a client.
         index: what a validator has said of its client's index as a whole; None while it has not.
+        receipt_sha256: of the receipt that a client has written, as it said at its end; None: it said none.
     """
 
     epoch: int
@@ -93,6 +94,7 @@ class Life:
     shard: int = 0
     code: str | None = None
     index: IndexJudged | None = None
+    receipt_sha256: str | None = None
 
 
 class DeliveryHistory(HistoryRows):
@@ -124,6 +126,7 @@ class DeliveryHistory(HistoryRows):
                 life.init = record
             elif isinstance(record, Stop):
                 life.ended, life.reason, life.code = "stop", record.reason, record.code
+                life.receipt_sha256 = record.receipt_sha256
             elif isinstance(record, Crash):
                 life.ended, life.reason, life.code = "crash", record.error, record.code
         life.seen = segment.records.written_at or life.seen

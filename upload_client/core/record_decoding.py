@@ -334,7 +334,7 @@ CLIENT_KINDS = {
     "keepalive": _builder(Keepalive, {"t": _time}, {}),
     "checkpoint": _builder(CheckpointMade, {"t": _time, "key": _key, "sha256": _sha256}, {}),
     "crash": _builder(Crash, {"t": _time, "error": _text}, {"code": _code}),
-    "stop": _builder(Stop, {"t": _time}, {"reason": _text, "code": _code}),
+    "stop": _builder(Stop, {"t": _time}, {"reason": _text, "code": _code, "receipt_sha256": _sha256}),
 }
 VALIDATOR_KINDS = {
     "init": _builder(

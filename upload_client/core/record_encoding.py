@@ -111,6 +111,8 @@ def _encode(record: Record | SegmentHeader) -> bytes:
             line = {"kind": "stop", "t": record.t, "reason": _for_people(record.reason)}
             if record.code is not None:
                 line["code"] = record.code
+            if record.receipt_sha256 is not None:
+                line["receipt_sha256"] = record.receipt_sha256
         case CheckpointMade():
             line = {"kind": "checkpoint", "t": record.t, "key": _sound(record.key), "sha256": record.sha256}
         case ValidatorInit():

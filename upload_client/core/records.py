@@ -158,11 +158,13 @@ class Stop:
         t: when.
         reason: for people.
         code: the same for programs: `TOO_MANY_INVALID`, or None.
+        receipt_sha256: of the receipt that this client has written, hex; None: it wrote none.
     """
 
     t: str
     reason: str = ""
     code: str | None = None
+    receipt_sha256: str | None = None
 
 
 @value

@@ -44,7 +44,12 @@ from upload_client.errors import (
     UsageError,
 )
 from upload_client.events import Phase, Summary
-from upload_client.receipts.heads import problem_of_place, problem_of_runs, problem_of_tails
+from upload_client.receipts.heads import (
+    problem_of_content,
+    problem_of_place,
+    problem_of_runs,
+    problem_of_tails,
+)
 from upload_client.receipts.store import NoReceipt, bring_receipt, deliveries, local_copy, put_receipt, runs
 from upload_client.s3.bucket import AnswerLost, StoreError
 from upload_client.s3.write_guard import checking
@@ -178,10 +183,11 @@ def fetch_receipt(connected: ConnectedRun, key: str) -> bool:
     run, buckets = connected.run, connected.buckets
     control, layout = buckets.control, buckets.layout
 
-    def problem_of(head: ReceiptHead) -> str | None:
+    def problem_of(head: ReceiptHead, sha256: str) -> str | None:
         return (
             problem_of_place(head, control, buckets.landing, layout, number(key) or 0)
             or problem_of_runs(head, connected.history)
+            or problem_of_content(head, sha256, connected.history)
             or problem_of_tails(head, control, layout)
         )
 
@@ -339,7 +345,13 @@ def _last_record(
     """The last record of this run in its log."""
     why = reason_of(error) if error is not None else "complete" if complete else run.state
     code = error.code if isinstance(error, DeliveryError) else None
-    return (records.Crash if crashed else records.Stop)(run.now(), why, code)
+    if crashed:
+        return records.Crash(run.now(), why, code)
+    sha256 = None
+    if (connected := run.connected) is not None:
+        own = connected.buckets.layout.receipt(connected.lock.epoch)
+        sha256 = connected.receipt_sha256 if connected.receipt == own else None
+    return records.Stop(run.now(), why, code, sha256)
 
 
 def _timeout(error: BaseException | None) -> float:

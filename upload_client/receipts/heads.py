@@ -1,7 +1,8 @@
 """The head of a receipt, held against the delivery that it is kept with: place, runs, the ends of the logs.
 
-Whoever may write into the control bucket may change it, and its form says nothing of that. Who delivered, and
-what kind of store it was, is in no log: that nobody has changed these only a signature shows.
+Whoever may write into the control bucket may change it, and its form says nothing of that. Its SHA-256 is in
+the last record of the client that wrote it. Of a run that was cut off before that, the logs have most of the
+head, but not who delivered, and what kind of store it was.
 """
 
 from __future__ import annotations
@@ -13,16 +14,14 @@ from typing import Final
 from upload_client.core.history import DeliveryHistory
 from upload_client.core.layout import Layout, segment_key
 from upload_client.core.receipt import ReceiptHead, ended_at
-from upload_client.core.records import MAX_SEGMENT
+from upload_client.core.records import MAX_SEGMENT, MalformedSegment, Stop
+from upload_client.core.segments import decode_segment
 from upload_client.receipts.store import runs
 from upload_client.s3.bucket import Bucket, NotFound, ObjectTooLarge
 
+_SEGMENTS_BEHIND: Final = 10  # of the client that wrote a receipt, after that: signs of life, and its end
 CLAIMED: Final = ("finished_at", "versions", "delivered_by", "store", "clients", "validators")
-"""Fields of a head that nothing proves to who has a receipt, its buckets, and no signature.
-
-With the logs folded `problem_of_runs` holds most of them: not ``delivered_by`` and ``store``, and not the
-milliseconds of ``finished_at``.
-"""
+"""Fields of a head that nothing proves where there is no signature, and no log that names the receipt."""
 
 
 def problem_of_delivery(head: ReceiptHead, layout: Layout, epoch: int) -> str | None:
@@ -81,6 +80,54 @@ def problem_of_runs(head: ReceiptHead, history: DeliveryHistory) -> str | None:
         run for run in validators if (run.shard, run.epoch) in named
     ):
         return "the logs have other runs than it names, or other versions of them"
+    return None
+
+
+def problem_of_content(head: ReceiptHead, sha256: str, history: DeliveryHistory) -> str | None:
+    """Say that its client has written another receipt; None: it is this one, or the log names none.
+
+    Args:
+        head: of the receipt.
+        sha256: of all of it, hex.
+        history: both logs, folded.
+    """
+    life = history.clients.get(head.epoch)
+    return None if life is None else _other(life.receipt_sha256, sha256)
+
+
+def problem_of_name(head: ReceiptHead, sha256: str, control: Bucket, layout: Layout) -> str | None:
+    """The same, by no more than the end of the client's log (`named_receipt`)."""
+    return _other(named_receipt(head, control, layout), sha256)
+
+
+def _other(named: str | None, sha256: str) -> str | None:
+    if named in (None, sha256):
+        return None
+    return f"its SHA-256 is {sha256}, and the client's log names {named} as that of what it has written"
+
+
+def named_receipt(head: ReceiptHead, control: Bucket, layout: Layout) -> str | None:
+    """The SHA-256 (hex) of the receipt that its client has written, as the end of that log says it.
+
+    Read is what follows the segment that the receipt names as the last one, and no more than a few.
+
+    Returns:
+        None: it does not say it: the run was cut off before, or of a version that did not.
+
+    Raises:
+        StoreError: the log could not be read.
+    """
+    for seq in range(head.client_log.seq + 1, head.client_log.seq + 1 + _SEGMENTS_BEHIND):
+        try:
+            data = control.get(segment_key(layout.client_log(), seq), limit=MAX_SEGMENT).body
+            segment = decode_segment(data, writer="client")
+        except (NotFound, ObjectTooLarge, MalformedSegment):
+            return None
+        if segment.header.epoch != head.epoch:
+            return None
+        for record in segment.records:
+            if isinstance(record, Stop):
+                return record.receipt_sha256
     return None
 
 

@@ -443,7 +443,7 @@ def bring_receipt(
     target: Path,
     *,
     force: bool = False,
-    problem_of: Callable[[ReceiptHead], str | None] = lambda _: None,
+    problem_of: Callable[[ReceiptHead, str], str | None] = lambda _head, _sha256: None,
 ) -> tuple[Path, str]:
     """Bring a receipt into a file, whole or not at all.
 
@@ -452,7 +452,7 @@ def bring_receipt(
         key: the receipt's.
         target: the file; or a folder, for a file of the receipt's own name.
         force: replace a file that is there although it is no receipt.
-        problem_of: says of its head why it is no receipt of this delivery.
+        problem_of: says of its head, and of its SHA-256 (hex), why it is no receipt of this delivery.
 
     Returns:
         Its path, and its SHA-256, hex.
@@ -470,7 +470,7 @@ def bring_receipt(
             head = reader.head
             for _ in reader:
                 pass  # read to its end, it is whole
-        if (problem := problem_of(head)) is not None:
+        if (problem := problem_of(head, reader.sha256)) is not None:
             raise NoReceipt(f"{key} is no receipt that can be used: {problem}", hint=_ONE_MORE)
         path = target / receipt_name(head) if target.is_dir() else target
         check_free(path, "receipt", force=force)

@@ -36,6 +36,7 @@ from upload_client.errors import UsageError
 from upload_client.index import Choice, LeftOut, read_files
 from upload_client.index.folder import Folder
 from upload_client.index.reading import blocks, in_order
+from upload_client.receipts.heads import named_receipt
 from upload_client.receipts.store import content, open_receipt, sha256_of
 from upload_client.s3.bucket import Bucket, NotFound, StoreError, repeat_while_lost
 from upload_client.support.atomic import ends_of, naming
@@ -204,12 +205,13 @@ def check_buckets(
     *,
     download: bool = False,
     on_progress: Progress | None = None,
-) -> None:
+) -> bool:
     """Check that the buckets still hold what was delivered, and its records.
 
     One LIST tells size and ETag of every object, and which the receipt does not name. Where an ETag is
     another one, a HEAD tells whether the content is the same. Looked at are these records, too: the receipt,
-    the file index, and the last segment of each log, by whose hash the whole log is known.
+    the file index, and the last segment of each log, by whose hash the whole log is known; and which receipt
+    the client says at its end that it has written.
 
     Args:
         path: the receipt.
@@ -218,6 +220,9 @@ def check_buckets(
         report: called with each difference.
         download: read every object, too, and compare its CRC32, and its SHA-256 where the receipt has it.
         on_progress: called now and then with the numbers of files and of bytes done.
+
+    Returns:
+        Whether the client's log names this very receipt.
 
     Raises:
         UsageError: the settings lead to other places than the receipt.
@@ -236,6 +241,10 @@ def check_buckets(
     _check_tail(control, layout.client_log(), head.client_log, report)
     for tail in head.validator_logs:
         _check_tail(control, layout.validator_log(tail.shard), tail, report)
+
+    named = named_receipt(head, control, layout)
+    if named not in (None, receipt.sha256):
+        report(Difference("record changed", key, f"has not the SHA-256 that the client's log names, {named}"))
 
     n_files = n_bytes = 0
 
@@ -273,6 +282,7 @@ def check_buckets(
         _look_closer(pool, landing, doubtful, report_once)
     if download:
         _read_all(path, landing, lambda each: None if each.path in reported else report(each), on_progress)
+    return named == receipt.sha256
 
 
 def _read_all(path: Path, landing: Bucket, report: Report, on_progress: Progress | None) -> None:

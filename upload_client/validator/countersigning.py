@@ -26,7 +26,12 @@ from upload_client.core.receipt import BadReceipt, Delivered, Due, ReceiptHead, 
 from upload_client.core.text import for_log
 from upload_client.core.times import timestamp
 from upload_client.expectations.document import MAX_BYTES
-from upload_client.receipts.heads import problem_of_place, problem_of_runs, problem_of_tails
+from upload_client.receipts.heads import (
+    problem_of_content,
+    problem_of_place,
+    problem_of_runs,
+    problem_of_tails,
+)
 from upload_client.receipts.signing import LibraryNeeded, PublicKey, Signed, SigningKey, check_signature, sign
 from upload_client.receipts.store import last_receipt, open_stored_receipt, sha256_of
 from upload_client.s3.bucket import Bucket, NotFound, ObjectTooLarge, pages_of
@@ -212,6 +217,7 @@ def _proven(
                     for path, size in zip(some.paths, some.sizes, strict=True):
                         whole.add(path, size)
             sha256 = reader.sha256
+            _refuse(problem_of_content(head, sha256, history))
     except NotFound:
         raise NotSigned(f"there is no receipt {receipt}: the delivery is not complete") from None
     except BadReceipt as error:
