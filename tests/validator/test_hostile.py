@@ -427,6 +427,8 @@ def test_what_a_reader_never_says_ends_it():
     class Liar:
         """A process that was taken over, as far as its validator can tell."""
 
+        scarce = False
+
         def __init__(self, said: bytes) -> None:
             self.stdin, self.stdout, self.returncode = io.BytesIO(), io.BytesIO(said), 1
 
