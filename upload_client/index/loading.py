@@ -18,7 +18,7 @@ from upload_client.index.scanning import scan_files, scan_listing
 from upload_client.index.selecting import select
 from upload_client.index.sources import INDEX, naming_the_source
 from upload_client.index.tables import is_index, read_files
-from upload_client.s3.bucket import Bucket, store_errors
+from upload_client.s3.bucket import Bucket, read_range
 from upload_client.support.atomic import naming
 from upload_client.support.in_use import note
 
@@ -123,7 +123,8 @@ def select_from(
     listed = _listed(source) if listing is None else listing
 
     def read(folder: str) -> bytes | None:
-        return _start(source, folder + IGNORE_FILE) if folder + IGNORE_FILE in listed else None
+        key = folder + IGNORE_FILE
+        return read_range(source, key, 0, _MAX_READ) if key in listed else None
 
     return select(files, choice, None, read)
 
@@ -131,15 +132,8 @@ def select_from(
 def list_bucket(source: Bucket, choice: Choice, listing: Mapping[str, int] | None = None) -> Files:
     """The files of a bucket with their sizes; see `upload_client.index.scan_listing`."""
     listed = _listed(source) if listing is None else listing
-    return scan_listing(listed, choice=choice, read=lambda key: _start(source, key) if listed[key] else b"")
 
+    def start_of(key: str) -> bytes:
+        return read_range(source, key, 0, _MAX_READ) if listed[key] else b""
 
-def _start(source: Bucket, key: str) -> bytes:
-    """The beginning of an object."""
-    with store_errors(f"GET {source.prefix}{key}"):
-        answer = source.client.get_object(
-            Bucket=source.name, Key=source.prefix + key, Range=f"bytes=0-{_MAX_READ - 1}"
-        )
-        with contextlib.closing(answer["Body"]) as body:
-            content: bytes = body.read()
-            return content
+    return scan_listing(listed, choice=choice, read=start_of)

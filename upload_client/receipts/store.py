@@ -55,6 +55,7 @@ from upload_client.s3.bucket import (
     ObjectTooLarge,
     PreconditionFailed,
     StoreError,
+    read_range,
     repeat_while_lost,
     store_errors,
 )
@@ -561,19 +562,8 @@ def current_receipt(control: Bucket, layout: Layout, files: Iterable[Sequence[Se
     found = control.head(last, checksum=False)
     if found is None or found.size <= TRAILER_BYTES:
         return None
-    schema = schema_in_head(_range_of(control, last, 0, HEAD_BYTES))
-    names = digest_in_trailer(_range_of(control, last, found.size - TRAILER_BYTES, found.size))
+    schema = schema_in_head(read_range(control, last, 0, HEAD_BYTES))
+    names = digest_in_trailer(read_range(control, last, found.size - TRAILER_BYTES, found.size))
     if schema is None or names is None:
         return None
     return last if names == digest_of_columns(files, schema) else None
-
-
-def _range_of(control: Bucket, key: str, start: int, stop: int) -> bytes:
-    """The bytes of an object from one to before another."""
-    with store_errors(f"GET {control.prefix}{key}"):
-        answer = control.client.get_object(
-            Bucket=control.name, Key=control.prefix + key, Range=f"bytes={start}-{stop - 1}"
-        )
-        with contextlib.closing(answer["Body"]) as body:
-            data: bytes = body.read()
-    return data

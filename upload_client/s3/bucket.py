@@ -546,6 +546,21 @@ _KNOW_NO_PARTS: Final[WeakSet[Any]] = WeakSet()
 """The clients of stores that have answered a question about parts with an object."""
 
 
+def read_range(bucket: Bucket, key: str, start: int, stop: int, *, if_match: str | None = None) -> bytes:
+    """The bytes of an object from one to before another; fewer where it ends before.
+
+    Raises:
+        PreconditionFailed: It has another ETag than `if_match` (given without quotes).
+    """
+    condition: dict[str, Any] = {} if if_match is None else {"IfMatch": f'"{if_match}"'}
+    with store_errors(f"GET {bucket.prefix}{key}"):
+        answer = bucket.client.get_object(
+            Bucket=bucket.name, Key=bucket.prefix + key, Range=f"bytes={start}-{stop - 1}", **condition
+        )
+        with contextlib.closing(answer["Body"]) as body:
+            return body.read()
+
+
 def whole_crc32(bucket: Bucket, key: str, etag: str) -> str | None:
     """The CRC32 of a whole object, put together from those of its parts, as far as the store says these.
 

@@ -5,7 +5,6 @@ All input is untrusted: the announcement, which a client wrote, and the object's
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import threading
@@ -41,6 +40,7 @@ from upload_client.s3.bucket import (
     NotFound,
     PreconditionFailed,
     StoreError,
+    read_range,
     store_errors,
 )
 from upload_client.s3.wire import Answer, GetObject, HeadObject, seen
@@ -469,18 +469,11 @@ class Checker:
         def read(offset: int, n: int) -> bytes:
             if self._stopping.is_set():
                 raise Abandoned
-            action = f"GET {self._landing.prefix}{path}"
-            with store_errors(action):
-                answer = self._landing.client.get_object(
-                    Bucket=self._landing.name,
-                    Key=self._landing.prefix + path,
-                    IfMatch=f'"{announced.etag}"',
-                    Range=f"bytes={offset}-{offset + n - 1}",
-                )
-                with contextlib.closing(answer["Body"]) as body:
-                    data: bytes = body.read()
+            data = read_range(self._landing, path, offset, offset + n, if_match=announced.etag)
             if len(data) != n:
-                raise AnswerLost(f"{action}: {len(data)} bytes where {n} were asked for")
+                raise AnswerLost(
+                    f"GET {self._landing.prefix}{path}: {len(data)} bytes where {n} were asked for"
+                )
             return data
 
         return read
