@@ -135,6 +135,7 @@ SPOKEN = {
         "stretches",
     ),
     *("hurry", "nudge", "lent", "tamed"),
+    *("lean", "elsewhere", "anew", "asking", "seldom", "mend", "mended"),
 }
 ALLOWED = {
     "tell",  # of a file object, as Python calls it

@@ -17,7 +17,7 @@ from upload_client.ui import restore_terminal
 
 _ENDING_SIGNALS = ("SIGHUP", "SIGUSR1", "SIGUSR2", "SIGXCPU")
 _AT_ONCE = b"stopped at once; the same command goes on from here\r\n"
-_BEGINS_ANEW = b"stopped at once; the same command begins anew\r\n"
+_STARTS_OVER = b"stopped at once; the same command begins anew\r\n"
 _active: Callable[[], bool] | None = None  # of the block that is the outermost; of the main thread
 
 
@@ -53,7 +53,7 @@ def interruptible() -> Iterator[Callable[[], bool]]:
         if asked and number in ending:
             return
         if asked:
-            restore_terminal(_AT_ONCE if goes_on() else _BEGINS_ANEW)
+            restore_terminal(_AT_ONCE if goes_on() else _STARTS_OVER)
             # Not sys.exit: threads in the middle of a transfer would be waited for.
             os._exit(int(ExitCode.INTERRUPTED))
         asked = True

@@ -10,14 +10,14 @@ from upload_client.core.text import for_log
 
 _OFTEN = 600.0
 """For so many seconds after something was new in a delivery it is looked at each time."""
-_SELDOM = 45.0
+_QUIET_INTERVAL = 45.0
 """Seconds between two looks at one where nothing has been new for long: less than a client's patience."""
 
 OLDEST_OUTCOME = 24 * 3600.0
 """Seconds for which an outcome is told again where nobody took it."""
 
 _LISTED_AT_ONCE = 4
-"""Quiet data sets that are listed at each look, as long as each has its turn within `_SELDOM`."""
+"""Quiet data sets that are listed at each look, as long as each has its turn within `_QUIET_INTERVAL`."""
 
 _NOT_VALID = ("invalid", "not_judged", "not_delivered")
 
@@ -40,7 +40,7 @@ def lock_poll_interval(quiet: float, every: float) -> float:
         quiet: seconds since it was new.
         every: seconds between two looks at those where something happens.
     """
-    return every if quiet < _OFTEN else max(every, _SELDOM)
+    return every if quiet < _OFTEN else max(every, _QUIET_INTERVAL)
 
 
 def list_poll_interval(quiet: float, every: float, n_datasets: int) -> float:
@@ -52,7 +52,7 @@ def list_poll_interval(quiet: float, every: float, n_datasets: int) -> float:
         n_datasets: of the receiver: the quiet ones take turns, some at each look.
     """
     turns = every * max(1.0, n_datasets / _LISTED_AT_ONCE)
-    return every if quiet < _OFTEN else min(turns, max(every, _SELDOM))
+    return every if quiet < _OFTEN else min(turns, max(every, _QUIET_INTERVAL))
 
 
 def in_short(outcome: Mapping[str, object]) -> str:

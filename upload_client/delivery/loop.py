@@ -52,7 +52,7 @@ def queue(connected: ConnectedRun, row: int) -> None:
             relpath,
             size=plan.sizes[row],
             checksum=ledger.checksum(row),
-            expect_etag=plan.landed.get(row),
+            expect_etag=plan.replaces.get(row),
             source_etag=None if source.entries is None else source.entries[relpath][1],
             unfinished=plan.unfinished.get(relpath, ()),
             size_to_be=source.size_to_be(row),

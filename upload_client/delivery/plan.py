@@ -51,7 +51,7 @@ class Plan:
         announced: rows of files that are in place and await a verdict.
         n_found: how many of these are announced for the first time: numbers of uploads that are taken.
         sizes: bytes of each file at its source, by row; -1 where it is not there.
-        landed: ETag (without quotes) of the object that a file to be sent replaces, by row.
+        replaces: ETag (without quotes) of the object that a file to be sent replaces, by row.
         unfinished: ids of unfinished multipart uploads, by path.
     """
 
@@ -61,7 +61,7 @@ class Plan:
     announced: tuple[int, ...]
     n_found: int
     sizes: array[int]
-    landed: Mapping[int, str]
+    replaces: Mapping[int, str]
     unfinished: Mapping[str, tuple[str, ...]]
     _ledger: FileLedger
     _reasons: bytes
@@ -172,7 +172,7 @@ class _Planner:
         self._reasons = bytearray((_UNDECIDED,)) * len(ledger)
         self._sizes = ledger.sizes()
         self._open: dict[int, tuple[int, str]] = {}  # rows about which a question is open: what is listed
-        self._landed: dict[int, str] = {}
+        self._replaces: dict[int, str] = {}
         self._announced: list[int] = []
         self._n_found = 0
 
@@ -317,7 +317,7 @@ class _Planner:
         if start.state == "done":
             self._announced.append(row)
         elif start.state == "ready" and listed is not None:
-            self._landed[row] = listed[1]
+            self._replaces[row] = listed[1]
         return None
 
     def _local(self, relpath: str) -> Local:
@@ -395,7 +395,7 @@ class _Planner:
             announced=tuple(sorted(self._announced)),
             n_found=self._n_found,
             sizes=self._sizes,
-            landed=self._landed,
+            replaces=self._replaces,
             unfinished=_unfinished(self._landing) if ready else {},
             _ledger=self._ledger,
             _reasons=bytes(self._reasons),

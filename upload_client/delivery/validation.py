@@ -257,7 +257,7 @@ class _Shard:
         self._starting: Future[Exception | None] | None = None
 
     def start(self, wait: Callable[[], None]) -> bool:
-        asked = call_in_thread(self._asking(), "start validator")
+        asked = call_in_thread(self._make_request(), "start validator")
         while not asked.done():
             wait()
         refusal = asked.result()
@@ -290,7 +290,7 @@ class _Shard:
         if advice is Watch.START_AGAIN:
             if self._clock.monotonic() >= self._start_at:
                 _log.info("%s is started again", self._who)
-                self._starting = call_in_thread(self._asking(), "start validator")
+                self._starting = call_in_thread(self._make_request(), "start validator")
         elif advice is Watch.SILENT:
             raise ValidatorSilent(
                 f"no sign of life from {self._who} for {self.watch.unheard_for:.0f} seconds,"
@@ -315,7 +315,7 @@ class _Shard:
         several = self.number or self.watch.shards > 1
         return f"the validator of shard {self.number}" if several else "the validator"
 
-    def _asking(self) -> Callable[[], Exception | None]:
+    def _make_request(self) -> Callable[[], Exception | None]:
         """The next request, made up here, to be sent in whatever thread; what that gives is the refusal."""
         request = self._request(self.watch.starting())
 

@@ -68,7 +68,7 @@ _MAX_JSON = 32 * 1024 * 1024
 _BLOCK = 256 * 1024
 
 
-Opener = Callable[[str], Callable[[BinaryIO, int], object] | None]
+OpenFunction = Callable[[str], Callable[[BinaryIO, int], object] | None]
 """Gets a path, and gives what opens a file of that name, by its size in bytes: it raises for what is wrong.
 
 None: nothing opens such a file.
@@ -90,7 +90,7 @@ def infer(
     root: Path,
     files: Iterable[tuple[str, int]],
     *,
-    open_function: Opener = lambda _: None,
+    open_function: OpenFunction = lambda _: None,
     on_progress: Callable[[int], None] | None = None,
 ) -> str:
     """Draft a document.
@@ -145,7 +145,7 @@ def infer(
     return text
 
 
-def _try_out(text: str, root: Path, sample: Sequence[tuple[str, int]], open_function: Opener) -> None:
+def _try_out(text: str, root: Path, sample: Sequence[tuple[str, int]], open_function: OpenFunction) -> None:
     """Judge the whole sample by its own draft.
 
     Raises:

@@ -100,10 +100,10 @@ def date(receipt: Path, url: str) -> Path:
         raise UsageError(
             "that is no URL of a time-stamping authority", hint="http://… or https://…"
         ) from None
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler(proxies_for(url)), _NoRedirect())
+    client = urllib.request.build_opener(urllib.request.ProxyHandler(proxies_for(url)), _NoRedirect())
 
     def ask() -> bytes:
-        with opener.open(request, timeout=_SECONDS) as answer:
+        with client.open(request, timeout=_SECONDS) as answer:
             content: bytes = answer.read(MAX_ANSWER + 1)
             return content
 

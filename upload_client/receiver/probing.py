@@ -29,8 +29,8 @@ def probe_for(
     """
     settings = configuration.validator
     if endpoint is not None:
-        elsewhere = {name: url for name, url in settings.endpoints.items() if name != "s3"}
-        settings = settings.model_copy(update={"endpoint_url": endpoint, "endpoints": elsewhere})
+        others = {name: url for name, url in settings.endpoints.items() if name != "s3"}
+        settings = settings.model_copy(update={"endpoint_url": endpoint, "endpoints": others})
     if boto3.Session().region_name is None:
         boto3.setup_default_session(region_name=configuration.serve.region)
     layout = settings.layout(dataset, delivery_id)

@@ -199,8 +199,8 @@ class Sandbox:
     @property
     def requests(self) -> list[Request]:
         """All that was asked of this sandbox's server so far, in the order of the answers."""
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(f"{self.endpoint_url}/_sandbox/requests") as answer:
+        client = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with client.open(f"{self.endpoint_url}/_sandbox/requests") as answer:
             return [Request(*request) for request in json.load(answer)]
 
     def client(self, service: str) -> Any:  # noqa: ANN401 — boto3 makes its client classes at run time

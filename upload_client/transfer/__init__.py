@@ -83,9 +83,9 @@ def send_files(
     if executor is None:
         running = TransferEngine(source, destination, **options)
     else:
-        from upload_client.transfer.executor import ExecutorEngine as Elsewhere  # noqa: PLC0415 - see above
+        from upload_client.transfer.executor import ExecutorEngine as BatchExecutor  # noqa: PLC0415 - see above
 
-        running = Elsewhere(executor, source, destination, **options)
+        running = BatchExecutor(executor, source, destination, **options)
     try:
         more = True
         reported = 0

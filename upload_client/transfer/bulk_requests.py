@@ -40,10 +40,10 @@ def head_each(keys: Iterable[str], bucket: Bucket) -> Iterator[tuple[str, Object
     Raises:
         StoreError: the store does not say.
     """
-    asking: _BulkRequests[str, ObjectInfo | None] = _BulkRequests(
+    requests: _BulkRequests[str, ObjectInfo | None] = _BulkRequests(
         lambda: DirectWire(bucket), _look, lambda key: repeat_while_lost(lambda: bucket.head(key)), None
     )
-    yield from asking.about(keys)
+    yield from requests.about(keys)
 
 
 def remove_each(
@@ -62,10 +62,10 @@ def remove_each(
     Raises:
         StoreError: the store does not do it.
     """
-    asking: _BulkRequests[tuple[str, str], bool] = _BulkRequests(
+    requests: _BulkRequests[tuple[str, str], bool] = _BulkRequests(
         lambda: DirectWire(bucket, deletes=True), _remove, lambda each: slowly(*each), gone=True
     )
-    yield from asking.about(objects)
+    yield from requests.about(objects)
 
 
 class _BulkRequests(Generic[T, R]):

@@ -32,12 +32,12 @@ class ArrayMetadata:
         self._lock = threading.Lock()
         self._kept: OrderedDict[str, bytes] = OrderedDict()
 
-    def of(self, chunk: str, *, anew: bool = False) -> tuple[str, bytes, bool]:
+    def of(self, chunk: str, *, refetch: bool = False) -> tuple[str, bytes, bool]:
         """The metadata of the array of which a file is a chunk: where it is, itself, whether it was kept.
 
         Args:
             chunk: the path of the file.
-            anew: it is fetched though it was before: it may have been sent again.
+            refetch: it is fetched though it was before: it may have been sent again.
 
         Raises:
             NoArray: there is none.
@@ -47,7 +47,7 @@ class ArrayMetadata:
         """
         place = self._place(chunk)
         with self._lock:
-            if place in self._kept and not anew:
+            if place in self._kept and not refetch:
                 self._kept.move_to_end(place)
                 return place, self._kept[place], True
         try:

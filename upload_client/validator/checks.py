@@ -441,7 +441,7 @@ class Checker:
         except Unreadable:
             if not was_kept:
                 raise
-            place, again, _ = self._arrays.of(path, anew=True)
+            place, again, _ = self._arrays.of(path, refetch=True)
             if again == metadata:
                 raise
         return do(place, again)

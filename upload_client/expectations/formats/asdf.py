@@ -219,10 +219,10 @@ def _refuse_external_references(tree: object) -> None:
         seen.add(id(node))
         tag = str(getattr(node, "_tag", ""))
         if isinstance(node, dict):
-            elsewhere = "core/externalarray" in tag or (
+            external = "core/externalarray" in tag or (
                 "core/ndarray" in tag and isinstance(node.get("source"), str)
             )
-            if elsewhere:
+            if external:
                 raise ValueError("an array of it lies in another file")
             refers_to = node.get("$ref")
             if isinstance(refers_to, str) and not refers_to.startswith("#"):

@@ -256,13 +256,13 @@ def open_votable(file: BinaryIO, size: int, budget: Budget) -> None:
 
 _MZML_TYPES = {"MS:1000519": 4, "MS:1000521": 4, "MS:1000522": 8, "MS:1000523": 8}  # bytes of an element
 _MZML_ZLIB, _MZML_PLAIN = "MS:1000574", "MS:1000576"
-_MZML_ELSEWHERE = "told elsewhere"
+_MZML_BY_REFERENCE = "by reference"
 _MZML_OTHERS = {
     *(
         f"MS:{number}"
         for number in (*range(1002312, 1002315), *range(1002746, 1002749), *range(1003088, 1003091))
     ),
-    _MZML_ELSEWHERE,
+    _MZML_BY_REFERENCE,
 }
 """Packings that give other lengths; some writers name zlib's beside Numpress."""
 
@@ -345,7 +345,7 @@ class _MzMl(_Xml):
         elif name == "cvParam":
             self._kinds.add(attributes.get("accession", ""))
         elif name == "referenceableParamGroupRef":
-            self._kinds.add(_MZML_ELSEWHERE)
+            self._kinds.add(_MZML_BY_REFERENCE)
         elif name == "binary":
             self._n, self._inside = 0, name
             self._values = self._begun()
