@@ -60,7 +60,7 @@ class Completing:
     again: bool = False
 
     def begin(self, *, is_complete: bool) -> dict[str, object]:
-        """The fields of the message about it before anything is done (docs/receiver.md, What is told)."""
+        """The fields of the message about it before anything is done (docs/receiver.md, Notifications)."""
         settings = self.settings
         asked = {
             "signed": settings.signing_key is not None,
