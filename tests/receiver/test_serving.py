@@ -8,6 +8,7 @@ import email.policy
 import errno
 import hashlib
 import hmac
+import itertools
 import json
 import logging
 import os
@@ -507,7 +508,43 @@ def test_a_client_after_whom_another_one_has_written_is_served_once_however_ofte
         control.put(layout.owned, json.dumps(HELD | {"refreshed_at": moment}).encode())
         looked = server.looked_at
         until(lambda looked=looked: server.looked_at > looked + 0.5)
+    control.rm(layout.owned)  # no other test's server is to serve it
     assert caplog.text.count(f"{layout.delivery_id} (staging): a validator begins") == 1
+
+
+def test_where_more_come_again_and_again_than_may_be_served_at_once_each_has_its_turn(
+    running, store, monkeypatch
+):
+    deliveries = sorted(name() for _ in range(4))
+    began, moments = [], itertools.count()
+    goes_on = threading.Event()
+
+    def fails(settings, layout, **_):
+        began.append(layout.delivery_id)
+        if len(began) == 1:
+            goes_on.wait(60)
+        return "error"
+
+    def lock(process):  # another one each time: its client is there
+        if process.layout.delivery_id in deliveries:
+            return LockBody.decode(json.dumps(HELD | {"nonce": f"n{next(moments)}"}).encode())
+        return None
+
+    monkeypatch.setattr("upload_client.receiver.serving.server.serve", fails)
+    monkeypatch.setattr("upload_client.receiver.serving.server._AFTER_TROUBLE", 0.01)
+    monkeypatch.setattr("upload_client.receiver.process.Process.lock", lock)
+    monkeypatch.setattr(
+        "upload_client.receiver.process.Process.waiting",
+        lambda self, _: 1 if self.layout.transfer_type == "staging" else None,
+    )
+    for delivery in deliveries:
+        Bucket(store.control_bucket, client=store.client("s3")).put(f"served/{delivery}/owned", b"{}")
+    server = running(at_once=1)
+    until(lambda: sum(one.waits for one in server.deliveries()) == 3)
+    until(lambda: "upload_client_deliveries_waiting 3.0" in server.metrics.text().decode())
+    goes_on.set()
+    until(lambda: len(began) >= 12)
+    assert {began[:12].count(delivery) for delivery in deliveries} == {3}
 
 
 def test_a_lock_that_nobody_can_have_written_disturbs_no_other_delivery(running, deliver, store):
@@ -562,15 +599,19 @@ def test_an_outcome_that_cannot_be_written_down_is_no_trouble_of_the_delivery_an
     assert 'outcome="failed"' not in server.metrics.text().decode()
     looked = server.looked_at
     until(lambda: server.looked_at > looked)
+    run = "served", delivery, "staging"
+    notes = PendingRuns(tmp_path / "begun")
     assert webhook.messages.empty()
-    assert len(list((tmp_path / "begun").iterdir())) == 1  # the next process would tell of it, too
+    assert notes.has(run)  # the next process would tell of it, too
     is_full = False
-    _, body = webhook.messages.get(timeout=60)
-    assert json.loads(body)["delivery_id"] == delivery
-    until(lambda: not list((tmp_path / "begun").iterdir()))
+    told = []
+    while delivery not in told:  # there may be others, of other tests
+        told.append(json.loads(webhook.messages.get(timeout=60)[1])["delivery_id"])
+    until(lambda: not notes.has(run))
     looked = server.looked_at
     until(lambda: server.looked_at > looked)
-    assert webhook.messages.empty()
+    while not webhook.messages.empty():
+        assert json.loads(webhook.messages.get()[1])["delivery_id"] != delivery
 
 
 def test_of_a_receipt_that_could_not_be_signed_that_is_told_and_when_it_was_signed_that_too(

@@ -13,6 +13,7 @@ class Metrics:
     Attributes:
         deliveries: deliveries that were seen.
         validators: at work now.
+        waiting: deliveries whose validator waits until fewer are at work.
         look_seconds: that the last look for clients took.
         looks_failed: looks at which the store could not be asked.
     """
@@ -23,6 +24,11 @@ class Metrics:
         name = "upload_client_"
         self.deliveries = Gauge(f"{name}deliveries", "Deliveries that were seen.", registry=registry)
         self.validators = Gauge(f"{name}validators", "Validators at work now.", registry=registry)
+        self.waiting = Gauge(
+            f"{name}deliveries_waiting",
+            "Deliveries whose validator waits until fewer are at work.",
+            registry=registry,
+        )
         self.look_seconds = Gauge(
             f"{name}look_seconds", "Seconds that the last look for clients took.", registry=registry
         )

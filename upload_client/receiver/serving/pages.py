@@ -148,6 +148,7 @@ def _described(state: DeliveryState) -> dict[str, object]:
             "seen": lock.refreshed_at,
         },
         "validators": state.validators,
+        "waits": state.waits,
         "outcome": state.outcome,
         "problem": state.problem or None,
     }
@@ -179,6 +180,8 @@ def _row(state: DeliveryState) -> str:
     if outcome:
         last = in_short(outcome)
     lines = [_text(last)] * bool(last)
+    if state.waits:
+        lines.append("waits until fewer validators are at work (at_once)")
     if state.problem:
         lines.append(f'<span class="bad">{_text(state.problem)}</span>')
     return (

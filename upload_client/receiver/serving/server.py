@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import boto3
 
@@ -68,6 +68,7 @@ class DeliveryState:
         validators: at work now.
         outcome: the last outcome message that this process has seen; None before.
         problem: why it could not be looked at the last time; empty where it could.
+        waits: whether a validator begins as soon as fewer than `at_once` are at work.
     """
 
     dataset: str
@@ -76,6 +77,7 @@ class DeliveryState:
     validators: int = 0
     outcome: Mapping[str, object] | None = None
     problem: str = ""
+    waits: bool = False
 
 
 @dataclass
@@ -92,6 +94,8 @@ class _Watched:
         not_before: when a validator that failed may be begun again, monotonic.
         superseded: the epoch of a client after whom another one has written, by the validator that has seen
             it: that one is never served again, whatever its lock says.
+        waits_since: when a validator of it could not begin, as so many were at work, monotonic; infinite:
+            none waits.
     """
 
     first: Process
@@ -103,6 +107,7 @@ class _Watched:
     left: dict[_Task, LockBody | None] = field(default_factory=dict)
     not_before: dict[_Task, float] = field(default_factory=dict)
     superseded: dict[_Task, int] = field(default_factory=dict)
+    waits_since: float = math.inf
 
 
 @dataclass
@@ -182,6 +187,8 @@ class Server:
         self._watched: dict[tuple[str, str], _Watched] = {}
         self._datasets: dict[str, _DataSet] = {}
         self._running: dict[_Task, threading.Thread] = {}
+        self._n_free = 0
+        """Validators that may begin within this look."""
         self._unwritten: dict[tuple[str, str, str], tuple[int, dict[str, object]]] = {}
         """Outcomes that could not be written to the state_dir, each with its epoch."""
         self._lock = threading.Lock()
@@ -246,21 +253,37 @@ class Server:
         """
         self._find(time.monotonic())
         now = time.monotonic()
-        for name, watched in list(self._watched.items()):
+        self._n_free = self._serving.at_once - len(self._running)
+        # What ends from now on is free at the next look. Who has waited longest comes first: those who come
+        # again and again would else leave the others none.
+        for name, watched in sorted(self._watched.items(), key=lambda item: item[1].waits_since):
             if now >= watched.look_at and not self._stopping.is_set():
                 try:
                     self._look_at(watched, now)
-                    watched.state = replace(watched.state, problem="")
+                    self._show(watched, problem="")
                 except StoreError as error:
-                    watched.state = replace(watched.state, problem=str(error))
+                    self._show(watched, problem=str(error))
                 except Exception as error:  # noqa: BLE001 - one delivery's trouble is no other's
                     _log.error("%s/%s: it could not be looked at\n%s", *name, _traceback(error))
-                    watched.state = replace(watched.state, problem=for_log(str(error), 300))
-                watched.look_at = now + lock_poll_interval(now - watched.new_at, self._serving.look_seconds)
+                    self._show(watched, problem=for_log(str(error), 300))
+                quiet = now - watched.new_at if math.isinf(watched.waits_since) else 0.0
+                watched.look_at = now + lock_poll_interval(quiet, self._serving.look_seconds)
                 dataset = self._datasets.setdefault(name[0], _DataSet())
                 dataset.new_at = max(dataset.new_at, watched.new_at)
         self.metrics.deliveries.set(len(self._watched))
         self.metrics.validators.set(len(self._running))
+        self.metrics.waiting.set(sum(watched.state.waits for watched in self._watched.values()))
+
+    def _wait(self, watched: _Watched, now: float, *, waits: bool) -> None:
+        """Note whether a validator of a delivery waits until fewer are at work."""
+        watched.waits_since = min(watched.waits_since, now) if waits else math.inf
+        if waits != watched.state.waits:
+            self._show(watched, waits=waits)
+
+    def _show(self, watched: _Watched, **changed: Any) -> None:  # noqa: ANN401 - each of another type
+        """Change the state of a delivery that is shown; validators do so from their threads."""
+        with self._lock:
+            watched.state = replace(watched.state, **changed)
 
     def _find(self, now: float) -> None:
         """Find deliveries that are new, by their keys in the control bucket.
@@ -317,10 +340,11 @@ class Server:
         is_first = watched.state.lock is None
         if lock != watched.state.lock:
             watched.new_at = now
-            watched.state = replace(watched.state, lock=lock)
+            self._show(watched, lock=lock)
         if lock is None or lock == watched.settled:
+            self._wait(watched, now, waits=False)
             return
-        settled = True
+        settled, waits = True, False
         processes = self._processes(watched)
         # A client delivers of one type: where one validator of it is at work only its others may be missing.
         types = {task.transfer_type for task in processes if task in self._running}
@@ -339,8 +363,14 @@ class Server:
             if epoch is None:
                 continue
             settled = False
-            if now >= watched.not_before.get(task, 0.0) and len(self._running) < self._serving.at_once:
+            if now < watched.not_before.get(task, 0.0):
+                continue
+            if self._n_free > 0:
+                self._n_free -= 1
                 self._begin(watched, task, process, epoch)
+            else:
+                waits = True
+        self._wait(watched, now, waits=waits)
         if settled and lock.state != "held":
             watched.settled = lock
             watched.processes = {}
@@ -420,7 +450,7 @@ class Server:
 
         def note(message: dict[str, object]) -> None:
             nonlocal is_noted, again
-            watched.state = replace(watched.state, outcome=message)
+            self._show(watched, outcome=message)
             again = message if receipt_again(message) else None
             if not self._lacking(run, epoch).n_tries:  # else it was counted, and its receipt lacked something
                 self.metrics.ended(message)
@@ -456,7 +486,7 @@ class Server:
             except Exception as error:  # noqa: BLE001 - one delivery's trouble is no other's
                 outcome = "failed"
                 _log.error("%s/%s: a validator failed\n%s", task.dataset, task.delivery_id, _traceback(error))
-                watched.state = replace(watched.state, problem=for_log(str(error), 300))
+                self._show(watched, problem=for_log(str(error), 300))
             finally:
                 if outcome in ("failed", "error", "locked"):
                     watched.not_before[task] = time.monotonic() + _AFTER_TROUBLE
