@@ -99,6 +99,7 @@ class Place:
                 self.append(self.validator, self.layout.validator_log(), epoch, [come, *validator]),
             ),
             "clients": tuple(ClientRun(each, "c", {}) for each in self.epochs),
+            "versions": {},
             "validators": (ValidatorRun(epoch, epoch, f"v{epoch}", 0, {}, None),),
         }
         self.control.put(self.layout.receipt(epoch), b"".join(encode_receipt(head(rows, **said), rows)))
