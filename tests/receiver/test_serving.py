@@ -14,6 +14,7 @@ import logging
 import os
 import queue
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -789,6 +790,18 @@ def test_messages_that_are_never_taken_stand_in_no_other_ones_way(tmp_path, monk
     while b"sound" not in taken:
         assert len(taken) < 10
         now[0] += way._pass()
+
+
+def test_a_folder_that_was_cleared_away_meanwhile_costs_no_outcome_and_no_note(serving, webhook, tmp_path):
+    outcomes = Outcomes(serving, tmp_path / "state" / "waiting", lambda *_: None)
+    notes = PendingRuns(tmp_path / "state" / "begun")
+    outcomes.start()
+    shutil.rmtree(tmp_path / "state")
+    assert notes.note(run := ("served", "d", "staging"), 1)
+    assert notes.has(run)
+    outcomes.add(TOLD)
+    assert json.loads(webhook.messages.get(timeout=120)[1])["complete"] is True
+    outcomes.stop()
 
 
 def test_the_same_outcome_waits_once(serving, tmp_path):

@@ -196,6 +196,7 @@ class _Channel:
     def add(self, name: str, message: str) -> None:
         if next(self._folder.glob(f"*-{name}.{self.name}.json*"), None) is None:  # nor was it taken before
             path = self._folder / f"{time.time_ns():020}-{name}.{self.name}.json"
+            self._folder.mkdir(parents=True, exist_ok=True)  # somebody may have cleared it away meanwhile
             with replacing(path, private=True) as file:
                 file.write(message)
         self._wake.set()

@@ -54,6 +54,7 @@ class PendingRuns:
         if self.found_one(run) == epoch:
             return False
         try:
+            self._folder.mkdir(parents=True, exist_ok=True)  # somebody may have cleared it away meanwhile
             with replacing(self._path(run), private=True) as file:
                 file.write(json.dumps([*run, epoch]))
         except OSError as error:  # it is judged all the same
