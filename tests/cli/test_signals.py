@@ -196,6 +196,36 @@ def test_a_process_that_was_forked_ends_by_its_signal_as_others_do(tmp_path):
         assert child.communicate(timeout=60)[0] == f"{int(signal.SIGTERM)}\n"
 
 
+STOPPING = """
+import os, threading
+from upload_client.cli.signals import stopping
+
+def stop():
+    os.write(1, b"is to stop\\n")  # it may come within a print
+
+with stopping(stop):
+    print("ready", flush=True)
+    for _ in range(600):
+        threading.Event().wait(0.1)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no signals to send to a process")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_who_serves_is_stopped_by_the_first_signal_and_ended_by_the_second(name):
+    child = subprocess.Popen([sys.executable, "-c", STOPPING], stdout=subprocess.PIPE, text=True)
+    with waiting.killed_after(child):
+        assert child.stdout.readline() == "ready\n"
+        child.send_signal(getattr(signal, name))
+        assert child.stdout.readline() == "is to stop\n"
+        if name == "SIGHUP":  # which the shell and the kernel may both send
+            child.send_signal(signal.SIGHUP)
+            assert child.stdout.readline() == "is to stop\n"
+        child.send_signal(signal.SIGTERM)
+        assert child.communicate()[0] == ""
+    assert child.returncode == 130
+
+
 def test_a_block_within_another_one_is_a_part_of_it():
     with interruptible() as is_asked:
         with pytest.raises(KeyboardInterrupt), interruptible() as is_asked_inside:

@@ -10,6 +10,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import NoReturn
 
 from upload_client.cli.failure import Failure, goes_on, written
 from upload_client.core.exits import ExitCode
@@ -17,7 +18,7 @@ from upload_client.ui import restore_terminal
 
 _ENDING_SIGNALS = ("SIGHUP", "SIGUSR1", "SIGUSR2", "SIGXCPU")
 _AT_ONCE = b"stopped at once; the same command goes on from here\r\n"
-_STARTS_OVER = b"stopped at once; the same command begins anew\r\n"
+_STARTS_OVER = b"stopped at once; the same command starts from the beginning\r\n"
 _active: Callable[[], bool] | None = None  # of the block that is the outermost; of the main thread
 
 
@@ -53,9 +54,7 @@ def interruptible() -> Iterator[Callable[[], bool]]:
         if asked and number in ending:
             return
         if asked:
-            restore_terminal(_AT_ONCE if goes_on() else _STARTS_OVER)
-            # Not sys.exit: threads in the middle of a transfer would be waited for.
-            os._exit(int(ExitCode.INTERRUPTED))
+            _end_at_once()
         asked = True
         raise KeyboardInterrupt
 
@@ -93,13 +92,32 @@ def in_order(run: Callable[[], int]) -> int:
 
 @contextmanager
 def stopping(stop: Callable[[], object]) -> Iterator[None]:
-    """Within this, each signal that would end the program calls `stop`: of who serves until it is stopped."""
-    before = {number: signal.signal(number, lambda *_: stop()) for number in _that_end_it()}
+    """Within this, the first signal that would end the program calls `stop`: of who serves until then.
+
+    The second one (SIGINT, SIGTERM) ends the process: a store that is silent may hold up `stop` for minutes.
+    """
+    asked = False
+    ending = _named()
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        nonlocal asked
+        if asked and number not in ending:
+            _end_at_once()
+        asked = True
+        stop()
+
+    before = {number: signal.signal(number, handle) for number in _that_end_it()}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _end_at_once() -> NoReturn:
+    restore_terminal(_AT_ONCE if goes_on() else _STARTS_OVER)
+    # Not sys.exit: threads in the middle of a transfer would be waited for.
+    os._exit(int(ExitCode.INTERRUPTED))
 
 
 def _named() -> list[int]:
