@@ -226,6 +226,25 @@ def test_who_serves_is_stopped_by_the_first_signal_and_ended_by_the_second(name)
     assert child.returncode == 130
 
 
+WAITING = """
+import signal, threading
+from upload_client.cli.signals import stopping
+
+stopped = threading.Event()
+with stopping(stopped.set):
+    with stopped._cond:  # as whoever begins to wait for it, or ends to
+        signal.raise_signal(signal.SIGTERM)
+    print(stopped.wait(60))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such signals")
+def test_who_serves_is_stopped_whatever_the_signal_interrupts():
+    child = subprocess.Popen([sys.executable, "-c", WAITING], stdout=subprocess.PIPE, text=True)
+    with waiting.killed_after(child, 60):
+        assert child.communicate()[0] == "True\n"
+
+
 def test_a_block_within_another_one_is_a_part_of_it():
     with interruptible() as is_asked:
         with pytest.raises(KeyboardInterrupt), interruptible() as is_asked_inside:

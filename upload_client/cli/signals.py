@@ -5,6 +5,7 @@ Ctrl-Z gives the terminal to the shell as it was; what is drawn in place is draw
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -95,6 +96,9 @@ def stopping(stop: Callable[[], object]) -> Iterator[None]:
     """Within this, the first signal that would end the program calls `stop`: of who serves until then.
 
     The second one (SIGINT, SIGTERM) ends the process: a store that is silent may hold up `stop` for minutes.
+
+    It is called from a thread of its own: what it sets may have a lock, held by the very code that the signal
+    interrupts, as `threading.Event` has, which would be waited for without end.
     """
     asked = False
     ending = _named()
@@ -104,7 +108,8 @@ def stopping(stop: Callable[[], object]) -> Iterator[None]:
         if asked and number not in ending:
             _end_at_once()
         asked = True
-        stop()
+        # No `threading.Thread`: to begin one takes such a lock, too.
+        _thread.start_new_thread(stop, ())
 
     before = {number: signal.signal(number, handle) for number in _that_end_it()}
     try:
