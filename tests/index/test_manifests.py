@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import sys
 import zlib
 from pathlib import Path
 
@@ -251,3 +252,28 @@ def test_what_is_not_in_the_source_is_told_by_row(tmp_path):
 def test_a_manifest_of_s3_needs_a_bucket(source, tmp_path):
     with pytest.raises(UsageError, match="names objects of a bucket"):
         write_manifest(scan(source), tmp_path / "x", source, as_format="s3")
+
+
+class Unloadable:
+    """Finds pyarrow, and cannot load it: as where there is too little memory for it."""
+
+    def find_spec(self, name: str, path: object, target: object = None) -> None:
+        if name == "pyarrow":
+            raise ImportError("libarrow.so: failed to map segment from shared object")
+
+
+def test_a_library_that_is_there_and_cannot_be_loaded_is_not_to_be_installed(source, tmp_path, monkeypatch):
+    path = tmp_path / "index.parquet"
+    write_manifest(scan(source), path, source, as_format="parquet")
+    for name in [name for name in sys.modules if name.partition(".")[0] == "pyarrow"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(sys, "meta_path", [Unloadable(), *sys.meta_path])
+    for attempt in (
+        lambda: write_manifest(scan(source), path, source, as_format="parquet"),
+        lambda: read_manifest(path, source),
+    ):
+        with pytest.raises(
+            UsageError, match=r"cannot be loaded here: libarrow\.so: failed to map"
+        ) as refused:
+            attempt()
+        assert "more memory" in refused.value.hint

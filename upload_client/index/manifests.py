@@ -33,7 +33,7 @@ from upload_client.core.manifests import (
     text_coding,
 )
 from upload_client.core.own_files import PARQUET_MARK
-from upload_client.core.text import counted
+from upload_client.core.text import counted, for_log
 from upload_client.errors import UsageError
 from upload_client.expectations.findings import NotOpened
 from upload_client.expectations.packed import Budget, Unpacked
@@ -282,14 +282,22 @@ def _too_many(paths: Sequence[str], problems: Problems) -> bool:
 # --- tables
 
 
+def _without_pyarrow(todo: str, error: ImportError) -> UsageError:
+    """Say that it is not there; or that it is, and cannot be loaded, as with too little memory."""
+    if isinstance(error, ModuleNotFoundError):
+        return UsageError(f"{todo} needs pyarrow, which is not installed", hint=install("formats"))
+    return UsageError(
+        f"{todo} needs pyarrow, which cannot be loaded here: {for_log(str(error))}",
+        hint="Allow this process more memory (`ulimit -v`), or install pyarrow again; then run it again.",
+    )
+
+
 def _read_parquet(file: BinaryIO, where: str, plain: Callable[[str], str]) -> Manifest:
     try:
         import pyarrow as pa  # noqa: PLC0415 - an extra
         import pyarrow.parquet as pq  # noqa: PLC0415
-    except ImportError:
-        raise UsageError(
-            f"to read {where} needs pyarrow, which is not installed", hint=install("formats")
-        ) from None
+    except ImportError as error:
+        raise _without_pyarrow(f"to read {where}", error) from None
     from upload_client.index.memory_tables import from_arrow  # noqa: PLC0415 - imports pandas
 
     problems = Problems(where)
@@ -536,10 +544,8 @@ def _write_parquet(files: Files, path: Path, check: _Check) -> None:
     try:
         import pyarrow as pa  # noqa: PLC0415 - an extra
         import pyarrow.parquet as pq  # noqa: PLC0415
-    except ImportError:
-        raise UsageError(
-            f"to write {shown(path)} needs pyarrow, which is not installed", hint=install("formats")
-        ) from None
+    except ImportError as error:
+        raise _without_pyarrow(f"to write {shown(path)}", error) from None
     schema = pa.schema([("path", pa.string()), ("checksum", pa.string()), ("size", pa.int64())])
     nothing: Sequence[None] = [None] * len(files)
     columns = {
