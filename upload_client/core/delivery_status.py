@@ -192,7 +192,7 @@ class RunStatus:
         began_at: when it made its plan, UTC, by its clock; None: it did not, or found nothing to do.
         last_seen: when it wrote last, the same.
         silent_seconds: since then.
-        ended: `stop` (in order), `crash`; None: it no record of its end.
+        ended: `stop` (in order), `crash`; None: it has no record of its end.
         reason: why it ended, in its own words.
         clock_ahead_seconds: of the store's clock; None: not known.
         n_runs: runs of this delivery so far.
@@ -222,7 +222,7 @@ class ValidatorStatus:
         client_epoch: of the run it serves.
         last_seen: when it wrote last, UTC, by its clock.
         silent_seconds: since then.
-        ended: `stop` (all is judged), `shutdown`; None: it no record of its end.
+        ended: `stop` (all is judged), `shutdown`; None: it has no record of its end.
         reason: why it left, in its own words.
         shard: which of those that share the files, from 0.
         shards: how many have begun to.
