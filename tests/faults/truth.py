@@ -88,7 +88,7 @@ class _Held:
         if "Traceback" in self.said.stderr:
             yield f"there is a traceback: {self.said.stderr[-800:]}"
         if code < 0:
-            return  # killed: it had no reason given
+            return  # killed: it left no record of its end
         if len(self.ended) != 1 or self.said.events[-1]["kind"] != "summary":
             if code in {0, 3, 4, 5, 6, 12}:
                 yield f"it exits with {code}, and its last event is no summary"

@@ -296,7 +296,7 @@ def _outcome_message(
         and not tally.invalid + tally.not_judged + tally.not_delivered
         and not problems,
         "validator": outcome,
-        "client": for_log(tally.client_reason, 300) if tally.client_ended else "no reason given",
+        "client": for_log(tally.client_reason, 300) if tally.client_ended else "no record of its end",
         "n_files": tally.valid + tally.invalid + tally.not_judged + tally.not_delivered,
         "valid": tally.valid,
         "invalid": tally.invalid,
