@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, cast
 
 from upload_client.core.codes import MessageCode
 from upload_client.events import Event, Message, Reporter, Summary
-from upload_client.support.arguments import can
 
 if TYPE_CHECKING:
     from upload_client.ui.ending import Command
@@ -114,6 +113,8 @@ def reporter_of(given: Reporter | Callable[[Event], object]) -> Reporter:
     """
     if callable(given) and not isinstance(given, type):
         return CallbackReporter(given)
+    from upload_client.support.arguments import can  # noqa: PLC0415 # its errors are not for --help
+
     can("reporter", given, ("handle", "close"), "a reporter, or a function that is called with each event")
     return cast("Reporter", given)
 
