@@ -18,7 +18,7 @@ from types import SimpleNamespace
 
 from upload_client.core.files import FileLedger
 from upload_client.core.history import DeliveryHistory
-from upload_client.core.notice_limit import Few
+from upload_client.core.notice_limit import NoticeLimit
 from upload_client.core.record_encoding import encode
 from upload_client.core.records import Found, Verdict
 from upload_client.core.segments import LogChain, Segment, encode_segment
@@ -68,7 +68,7 @@ def measure(kind: str, n: int) -> None:
     told: list[str] = []
     run = SimpleNamespace(
         clock=SimpleNamespace(monotonic=time.monotonic),
-        strange=Few(),
+        strange=NoticeLimit(),
         tell=lambda text, _: told.append(text),
         notify=told.append,
     )
