@@ -1,7 +1,8 @@
 """Writes a file whole or not at all: under a temporary name, checked, then renamed.
 
 What an interrupted try has written is kept as far as the next one brings the same content. For that a writer
-remembers a checksum of each mebibyte it gave away; another process does not, and begins anew.
+remembers a checksum of each mebibyte it gave away; another process does not, and starts again from the
+beginning.
 """
 
 from __future__ import annotations

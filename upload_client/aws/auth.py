@@ -146,7 +146,7 @@ def open_session(
     Raises:
         LoginRefused: By Cognito, or because something only a person knows is missing. Also raised later,
             out of any AWS call, when the credentials have ended and the refresh token is refused.
-        NotReachable: The login server is not there, or asks to be asked later.
+        NotReachable: The login server is not there, or asks to be called later.
         SettingsError: Ids that the login needs are not set.
     """
     if settings.auth == "aws":
@@ -185,7 +185,7 @@ def fetch_parameter(session: boto3.Session, settings: Settings) -> str:
         ParameterDenied: This user may not read it.
         SettingsError: It is not there.
         LoginRefused: The credentials, or the time of the request, are not taken.
-        NotReachable: SSM is not there, or asks to be asked later.
+        NotReachable: SSM is not there, or asks to be called later.
     """
     name = settings.settings_parameter
     ssm = client(session, "ssm", settings, **time_outs(settings.patience))
@@ -275,7 +275,7 @@ class CognitoLogin:
 
         Raises:
             LoginRefused: See `open_session`.
-            NotReachable: Cognito cannot be reached, or asks to be asked later.
+            NotReachable: Cognito cannot be reached, or asks to be called later.
         """
         self._find_out_who()
         self._patience(self._log_in)

@@ -327,7 +327,7 @@ class OidcLogin:
         """Make one request; no redirect is followed, and no more is read than an answer may have.
 
         Raises:
-            NotReachable: nobody answers, or asks to be asked later.
+            NotReachable: nobody answers, or asks to be called later.
             LoginRefused: the answer is none.
         """
         headers = {"Accept": "application/json"}

@@ -51,11 +51,11 @@ GIVEN: ContextVar[tuple[str, ...]] = ContextVar("given", default=())
 """The command line that is being run: what stands after the program's name."""
 COMMAND: ContextVar[str | None] = ContextVar("command", default=None)
 """The command that is being run; None: a delivery."""
-_SENDING: Final = {None, "receiver", "schedule", "sync"}  # those that go on where they were
+_SENDING: Final = {None, "receiver", "schedule", "sync"}  # those that resume where they ended
 
 
 def goes_on() -> bool:
-    """Whether the command, when it is run again, goes on where it was ended; else it begins anew."""
+    """Whether the command, run again, resumes where it ended; else it starts from the beginning."""
     return COMMAND.get() in _SENDING
 
 

@@ -143,7 +143,7 @@ def write_report(
 
     Raises:
         DeliveryError: It cannot be written there.
-        StoreError: The store cannot be asked.
+        StoreError: The store does not answer.
     """
     from upload_client.core.delivery_status import DeliveryPhase  # noqa: PLC0415 # not for --help
     from upload_client.errors import DeliveryError  # noqa: PLC0415 # not for --help

@@ -50,7 +50,7 @@ def fence_logs(
 
     Raises:
         Superseded: Somebody newer was here.
-        StoreError: The store could not be asked.
+        StoreError: The store did not answer.
     """
     for transfer_type in transfer_types:
         prefix = replace(layout, transfer_type=transfer_type).client_log()
@@ -95,7 +95,7 @@ def unlock(
         UsageError: It is nobody's.
         Locked: It is another agent's than the one named.
         HolderAlive: Its holder was heard of within the last minute, and `sure` was not given.
-        StoreError: The store could not be asked.
+        StoreError: The store did not answer.
     """
     try:
         found = control.get(layout.owned, limit=MAX_BODY)

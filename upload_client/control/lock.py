@@ -167,7 +167,7 @@ class Lock:
 
         Raises:
             Locked: Somebody else has it.
-            StoreError: The store could not be asked; the lock may have been taken all the same: `release`
+            StoreError: The store did not answer; the lock may have been taken all the same: `release`
                 gives it back in that case.
         """
         with self._mutex:
@@ -186,7 +186,7 @@ class Lock:
 
         Raises:
             Locked: Somebody has it.
-            StoreError: The store could not be asked.
+            StoreError: The store did not answer.
         """
         found = repeat_while_lost(self._read, self._clock)
         if found is None or (found.body is not None and besides and found.body.transfer_type == besides):
@@ -200,7 +200,7 @@ class Lock:
 
         Raises:
             LockLost: The lock is somebody else's, or gone.
-            StoreError: The store could not be asked; the lease goes on as it was.
+            StoreError: The store did not answer; the lease goes on as it was.
         """
         with self._mutex:
             self.check_held()
@@ -216,7 +216,7 @@ class Lock:
 
         Raises:
             LockLost: The lock was somebody else's already.
-            StoreError: The store could not be asked; this may be called again. Others wait for the lease
+            StoreError: The store did not answer; this may be called again. Others wait for the lease
                 to end.
         """
         self._giving_back = True

@@ -165,7 +165,7 @@ class LogWriter:
             Superseded: A newer owner was here.
             LogBroken: The last segment cannot be read.
             LockLost: `may_write` forbids it.
-            StoreError: The store could not be asked.
+            StoreError: The store did not answer.
         """
         with self._sending:
             if self.error is not None:
@@ -484,7 +484,7 @@ class LogReader:
 
         Raises:
             LogBroken: The log is no chain; all segments before were given.
-            StoreError: The store could not be asked. Called again, it goes on behind the last one given.
+            StoreError: The store did not answer. Called again, it goes on behind the last one given.
         """
         more = self.error is None
         while more:
@@ -502,7 +502,7 @@ class LogReader:
 
         Raises:
             LogBroken: It is missing, or another one. Somebody has deleted it.
-            StoreError: The store could not be asked.
+            StoreError: The store did not answer.
         """
         seq = self.chain.next_seq - 1
         if seq < 0:
@@ -684,7 +684,7 @@ def last_seq(bucket: Bucket, prefix: str, from_seq: int = 0) -> int | None:
 
     Raises:
         LogBroken: Objects without end lie there that are no segments.
-        StoreError: The store could not be asked.
+        StoreError: The store did not answer.
     """
     last, is_more = _last_on_page(bucket, prefix, from_seq)
     step, beyond = _PAGE, _MAX_SEQ + 1  # beyond: no segment has this number, or a higher one

@@ -39,7 +39,7 @@ def probe_store(bucket: Bucket, layout: Layout, name: str, *, clock: Clock = SYS
 
     Raises:
         StoreUnsafe: It does not honour them.
-        StoreError: It could not be asked.
+        StoreError: The store did not answer.
     """
     prove_conditions(bucket, layout.probe(name), clock=clock)
 

@@ -24,7 +24,7 @@ def find_validator(
         None: there is none yet.
 
     Raises:
-        StoreError: the store cannot be asked.
+        StoreError: the store does not answer.
     """
     log = layout.validator_log(shard)
     for info in control.list(log, segment_key(log, known - 1) if known else None):

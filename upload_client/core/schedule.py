@@ -246,7 +246,7 @@ class RunState(Enum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     STOPPED = "stopped"
-    """In order, before its end: it is to be gone on with."""
+    """In order, before its end: it is to be resumed."""
 
     @property
     def ended(self) -> bool:

@@ -34,7 +34,7 @@ _RECEIPT = {
 
 
 def lock_poll_interval(quiet: float, every: float) -> float:
-    """Seconds until a delivery's lock is looked at again.
+    """Seconds until a delivery's lock is checked again.
 
     Args:
         quiet: seconds since it was new.

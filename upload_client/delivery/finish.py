@@ -431,7 +431,7 @@ def _within(seconds: float, step: Callable[[], object]) -> None:
     A request that a store leaves without an answer takes as long as its time-out, and botocore makes another.
 
     Raises:
-        TimeoutError: it has not come back.
+        TimeoutError: it has not returned.
     """
     if seconds == math.inf:
         step()

@@ -405,7 +405,8 @@ class _Planner:
 def _listed(landing: Bucket) -> Iterator[tuple[Sequence[str], Sequence[int], Sequence[str]]]:
     """Everything that has landed, by pages: keys, bytes, ETags; perhaps twice, where an answer was lost.
 
-    A listing that breaks off begins anew: not every store lists in the order that ``StartAfter`` goes by.
+    A listing that breaks off starts again from the beginning: not every store lists in the order that
+    ``StartAfter`` goes by.
     """
     pages = pages_of(landing)
 

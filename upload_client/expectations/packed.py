@@ -169,7 +169,7 @@ def decompressor(packing: str) -> _Decompressor:
 
 
 class Unpacked(io.RawIOBase):
-    """The content of a file that is packed as a whole; a read backwards begins anew.
+    """The content of a file that is packed as a whole; a read backwards starts again from the beginning.
 
     At the end all that the format says about it has been compared: each member's checksum and length, that
     nothing else is behind the last, and of BGZF its end block. What is wrong raises `ValueError`.

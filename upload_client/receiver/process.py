@@ -132,7 +132,7 @@ class Process:
             lock: as it is now.
 
         Raises:
-            StoreError: the store cannot be asked.
+            StoreError: the store does not answer.
         """
         client = self._client(lock)
         return None if client is None or self._is_settled(client.epoch) else client.epoch
@@ -141,7 +141,7 @@ class Process:
         """The lock of the delivery's last client, of whatever transfer type; None where there is none.
 
         Raises:
-            StoreError: the store cannot be asked.
+            StoreError: the store does not answer.
         """
         try:
             return LockBody.decode(self._control.get(self.layout.owned, limit=MAX_BODY).body)

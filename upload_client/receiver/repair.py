@@ -47,7 +47,7 @@ class Repair:
         """Find what is wrong. Every segment of every log is read.
 
         Raises:
-            StoreError: the store cannot be asked.
+            StoreError: the store does not answer.
         """
         faults: list[Fault] = []
         client_logs = []

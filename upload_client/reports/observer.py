@@ -50,7 +50,7 @@ MAX_INDEX = 2 * 1024 * 1024 * 1024
 class StatusReporter:
     """Looks at a delivery, again and again: the first look reads the logs, each further one what is new.
 
-    Every method raises `StoreError` where the store cannot be asked.
+    Every method raises `StoreError` where the store does not answer.
 
     Args:
         control: The control bucket, at the delivery's root. It is only read.

@@ -13,11 +13,11 @@ T = TypeVar("T")
 def within(seconds: float, ask: Callable[[], T]) -> T:
     """Call `ask` in a thread of its own, and wait for so long.
 
-    A thread that has not come back goes on, and keeps no process from ending; nobody sees what it brings.
+    A thread that has not returned goes on, and keeps no process from ending; nobody sees what it brings.
     Where the system gives no thread, `ask` is called as it is.
 
     Raises:
-        TimeoutError: it has not come back.
+        TimeoutError: it has not returned.
         Exception: whatever `ask` raises.
     """
     future: Future[T] = Future()

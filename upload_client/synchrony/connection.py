@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 ON_CONFLICT: Final = ("ask", *(choice.value for choice in Choice))
 _ROUNDS: Final = 5
-"""Times that what was changed meanwhile is looked at again in one sync."""
+"""Times that what was changed meanwhile is checked again in one sync."""
 
 
 @dataclass(frozen=True)

@@ -298,7 +298,7 @@ class Folder:
             raise Changed("has been changed meanwhile")
 
     def clean(self) -> None:
-        """Throw away what an interrupted sync has left, but for large files that are gone on with."""
+        """Throw away what an interrupted sync has left, but for large files that are resumed."""
         left = [*self.books.glob("*.part"), *self.scratch.glob("*.part")]
         left += (path for path in self.scratch.glob(".*") if is_left_over(path.name))
         for path in left:

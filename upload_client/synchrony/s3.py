@@ -2,7 +2,7 @@
 
 Each write names what it expects to find. Uploads and copies are the data plane's (`upload_client.transfer`),
 with the MD5 of a file compared while it is sent, and so are downloads (`upload_client.transfer.download`),
-made on the ETag that was listed, checked, and gone on with where an earlier try ended.
+made on the ETag that was listed, checked, and resumed where an earlier try ended.
 """
 
 from __future__ import annotations

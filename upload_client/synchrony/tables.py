@@ -122,7 +122,7 @@ def _applied(
     *,
     is_first: bool,
 ) -> dict[str, Row]:
-    """A table with our changes in it. What somebody else may know better is looked at once more."""
+    """A table with our changes in it. What somebody else may know better is checked once more."""
     doubtful = [path for path in (*state.mine, *state.gone) if rows.get(path) != seen.get(path)]
     if not is_first:
         doubtful += [path for path in wrong if rows.get(path) == seen.get(path)]

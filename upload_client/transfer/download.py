@@ -52,7 +52,7 @@ from upload_client.transfer.temporary_files import TemporaryFiles
 from upload_client.transfer.window import within_window
 
 LARGE: Final = 4 * partial_file.RANGE
-"""Bytes from which an object is fetched in ranges, and an interrupted download is gone on with."""
+"""Bytes from which an object is fetched in ranges, and an interrupted download is resumed."""
 _FETCHERS: Final = 8
 _FINISHERS: Final = 8
 _UNWRITTEN: Final = 16  # files that have come and are not on the disk
@@ -296,7 +296,7 @@ class _Fetching:
         return success(task, crc32, md5)._replace(bytes_fetched=fetched)
 
     def _check_whole(self, task: FetchTask, temporary: str, crc32: str, stated: str | None) -> None:
-        """Hold a file in ranges against what the store says. What is wrong is not gone on with."""
+        """Hold a file in ranges against what the store says. What is wrong is not resumed."""
         if stated is None:
             self._reader.check_etag(
                 task,

@@ -75,7 +75,7 @@ def extent(index: int, size: int) -> tuple[int, int]:
 
 
 def open_notes(path: str) -> TextIO:
-    """Notes of the ranges that are there, to be gone on with."""
+    """Notes of the ranges that are there, to be resumed."""
     return open(path, "a", encoding="ascii")  # noqa: PTH123 - of many files
 
 

@@ -43,7 +43,7 @@ class ArrayMetadata:
             NoArray: there is none.
             NotOpened: it is too large, or nobody knows the files of the delivery.
             Undecided: it has not arrived yet.
-            StoreError: the store cannot be asked.
+            StoreError: the store does not answer.
         """
         place = self._place(chunk)
         with self._lock:

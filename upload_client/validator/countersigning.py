@@ -147,7 +147,7 @@ def is_signed(control: Bucket, layout: Layout, key: PublicKey, epoch: int) -> bo
     """Whether a key has signed the receipt that the run of an epoch has written; no log is read.
 
     Raises:
-        StoreError: the store cannot be asked.
+        StoreError: the store does not answer.
     """
     if control.head(layout.signature(epoch), checksum=False) is None:
         return False

@@ -47,7 +47,7 @@ def read_expected(control: Bucket, layout: Layout) -> Expected | None:
 
     Raises:
         InvalidExpectations: there is one, and it cannot be used.
-        StoreError: the store cannot be asked.
+        StoreError: the store does not answer.
     """
     try:
         data = control.get(layout.expectations, limit=MAX_BYTES).body
@@ -146,7 +146,7 @@ def delivery_problems(control: Bucket, layout: Layout, epoch: int, *, required: 
     Raises:
         InvalidExpectations: the document cannot be used.
         MalformedIndex: the index is none.
-        StoreError: the store cannot be asked.
+        StoreError: the store does not answer.
     """
     expected = read_expected(control, layout)
     if expected is None:
@@ -171,7 +171,7 @@ def judge_index(
         Why it is not that delivery, and a code for it; nothing and None where it is.
 
     Raises:
-        StoreError: the store cannot be asked.
+        StoreError: the store does not answer.
     """
     try:
         problems = delivery_problems(control, layout, epoch, required=required)
@@ -195,7 +195,7 @@ def index_problems(control: Bucket, key: str, expected: Expected, *, complete: b
 
     Raises:
         MalformedIndex: it is no index.
-        StoreError: the store cannot be asked, or there is none.
+        StoreError: the store does not answer, or there is none.
     """
     tally = Tally(expected.rules)
     for path, size in index_rows(control, key):

@@ -92,7 +92,7 @@ class IndexListing:
             go_on: called before each; what it raises ends the reading.
 
         Raises:
-            StoreError: the store cannot be asked.
+            StoreError: the store does not answer.
         """
         with self._taking:
             if not self.awaits_manifests:
@@ -123,7 +123,7 @@ class IndexListing:
 
         Raises:
             NoIndex: there is none.
-            StoreError: the store cannot be asked.
+            StoreError: the store does not answer.
         """
         return self._read().find(path)
 
@@ -145,7 +145,7 @@ class IndexListing:
         Raises:
             Undecided: it has not.
             TooLarge: it has more bytes than `most`.
-            StoreError: the store cannot be asked.
+            StoreError: the store does not answer.
         """
         if self._landing is None:
             return None

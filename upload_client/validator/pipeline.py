@@ -146,7 +146,7 @@ class Validator:
 
         Raises:
             Locked: another validator is there; nothing was done.
-            StoreError: the store cannot be asked whether there is one.
+            StoreError: the store does not answer.
         """
         self._lock.start()
         try:
@@ -173,7 +173,7 @@ class Validator:
 
         Raises:
             Locked: another validator is there.
-            DeliveryError: a log is broken, a newer validator has come, or the store cannot be asked.
+            DeliveryError: a log is broken, a newer validator has come, or the store does not answer.
         """
         log = self._layout.validator_log(self._shard)
         self._lock.acquire(last_epoch(self._control, log, writer="validator"))

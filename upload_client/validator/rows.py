@@ -25,7 +25,7 @@ def index_rows(control: Bucket, key: str) -> Iterator[tuple[str, int | None]]:
 
     Raises:
         MalformedIndex: it is no index.
-        StoreError: the store cannot be asked, or there is none.
+        StoreError: the store does not answer, or there is none.
     """
     for header, rows in _read(control, key):
         path_at = header.index("path")

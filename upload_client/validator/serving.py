@@ -82,7 +82,7 @@ def serve(
 
     Raises:
         Locked: another validator is there; nothing was done.
-        StoreError: the store cannot be asked whether there is one.
+        StoreError: the store does not answer.
     """
     session, control, landing, clock = _places(settings, layout)
     telemetry = Telemetry(

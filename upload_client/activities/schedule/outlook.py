@@ -29,7 +29,7 @@ class Outlook:
         next: the next times at which it is due, in the schedule's zone.
         missed: the time at which it was due and did not run; it runs when the schedule does.
         running: which process runs it, and whether that is still there, as far as is known.
-        unfinished: a run that was stopped or cut off, and is gone on with when the schedule runs.
+        unfinished: a run that was stopped or cut off, and is resumed when the schedule runs.
         last: the last run that has ended; None: nothing is remembered.
         notes: warnings about its next times.
     """

@@ -55,7 +55,7 @@ def are_one_place(here: Bucket, there: Bucket, warn: Callable[[str], object]) ->
         warn: called with one that stays.
 
     Raises:
-        StoreError: a bucket refuses.
+        StoreError: a bucket refuses the request.
     """
     name = f".upload-client-{secrets.token_hex(8)}.probe"
     repeat_while_lost(partial(there.put, name, b""))

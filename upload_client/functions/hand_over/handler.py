@@ -125,7 +125,7 @@ class HandOverHandler(LambdaHandler[HandOverRequest, HandOverResponse]):
             HandOverRefused: landing or archive is not what the receipt names, or there is more of it than a
                 function can do.
             UsageError: the archive is no such place, or the delivery was handed over to another one.
-            StoreError: a bucket refuses.
+            StoreError: a bucket refuses the request.
         """
         settings = ValidatorSettings.from_environment()
         layout = settings.layout(request.dataset, request.delivery_id, request.transfer_type)
@@ -200,7 +200,8 @@ class HandOverHandler(LambdaHandler[HandOverRequest, HandOverResponse]):
     def deserialize_sqs_record(cls, record: SQSRecord) -> HandOverRequest:
         """Make a request of the receiver's outcome message, as SNS puts it into a queue.
 
-        The variable ``UPLOAD_CLIENT_HAND_OVER`` has the rest, as JSON: ``{"to": "s3://archive/{dataset}/…"}``.
+        The variable ``UPLOAD_CLIENT_HAND_OVER`` has the rest, as JSON:
+        ``{"to": "s3://archive/{dataset}/…"}``.
         """
         return request_of_outcome(record.body)
 

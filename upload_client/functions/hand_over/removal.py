@@ -151,7 +151,7 @@ def check_provider(control: Bucket, layout: Layout, clock: Clock = SYSTEM) -> No
 
     Raises:
         Locked: one is, or may be: its lock cannot be read, or does not say which of the two it delivers.
-        StoreError: the store could not be asked.
+        StoreError: the store did not answer.
     """
     other = OTHER_TYPE[layout.transfer_type]
     is_separate = replace(layout, transfer_type=other).landing != layout.landing
@@ -235,7 +235,7 @@ def remove_delivery(
         ChainBroken: what lies where the record would is no custody chain.
         DeliveryError: the receipt names another landing place, or is not the last one any more; nothing was
             removed.
-        StoreError: a bucket refuses.
+        StoreError: a bucket refuses the request.
     """
     head, sha256, files = receipt
     place = f"s3://{job.landing.name}/{job.landing.prefix}"

@@ -148,7 +148,7 @@ def hand_over(job: Job, report: Callable[[str], object] = _log.info) -> HandedOv
         Locked: somebody else does it at this moment.
         HandOverRefused: landing or archive is not what the receipt names.
         UsageError: the archive is no such place, or the delivery was handed over to another one.
-        StoreError: a bucket refuses.
+        StoreError: a bucket refuses the request.
     """
     archive = open_archive(job.to, job.client, job.control, job.landing)
     agent_id = new_agent_id()
@@ -451,7 +451,7 @@ def check_no_overlap(landing: Bucket, archive: Bucket, files: Sequence[NamedFile
 
     Raises:
         UsageError: they may be one place.
-        StoreError: a bucket refuses.
+        StoreError: a bucket refuses the request.
     """
     from upload_client.functions.data_sync.overlap import are_one_place  # noqa: PLC0415 - with what it stands on
 
@@ -480,7 +480,7 @@ def check_archive(
 
     Raises:
         HandOverRefused: other objects are there.
-        StoreError: a bucket refuses.
+        StoreError: a bucket refuses the request.
     """
     there = {info.key: (info.size, info.etag) for info in repeat_while_lost(lambda: list(archive.list()))}
     found: dict[str, str | None] = {each.path: there[each.path][1] for each in files if each.path in there}

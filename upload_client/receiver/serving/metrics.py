@@ -15,7 +15,7 @@ class Metrics:
         validators: at work now.
         waiting: deliveries whose validator waits until fewer are at work.
         look_seconds: that the last look for clients took.
-        looks_failed: looks at which the store could not be asked.
+        looks_failed: looks at which the store did not answer.
     """
 
     def __init__(self) -> None:

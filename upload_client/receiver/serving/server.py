@@ -431,7 +431,7 @@ class Server:
 
     def _leave(self, watched: _Watched, task: _Task, process: Process) -> None:
         """Let a client that fell silent be, and be told of once, until its lock is another."""
-        with contextlib.suppress(StoreError):  # then it is looked at again
+        with contextlib.suppress(StoreError):  # then it is checked again
             watched.left[task] = process.lock()
 
     def _begin(self, watched: _Watched, task: _Task, process: Process, epoch: int) -> None:
