@@ -186,7 +186,7 @@ class UploadClient(DeliveryView):
             hint="Give the other process the arguments, and have it make a client of its own.",
         )
 
-    # --- the way of a delivery ---
+    # --- the steps of a delivery ---
 
     @by_one
     def run(self, *, reporter: Reporter | Callable[[Event], object] | None = None) -> Outcome:
@@ -400,7 +400,7 @@ class UploadClient(DeliveryView):
         """Release the lock, if it is held; normally only `quit` does."""
         self._run.release_lock()
 
-    # --- telling ---
+    # --- state and messages ---
 
     def dump_state(self) -> Path | None:
         """Write the state of all files as CSV into the output directory.
@@ -425,7 +425,7 @@ class UploadClient(DeliveryView):
         """An exception for print or log, safe for a terminal; with its traceback in `debug`."""
         return self._run.describe(exc)
 
-    # --- the turns of the loop, and the ends ---
+    # --- one step of the loop, and the end ---
 
     def _connected(self, *states: ClientState) -> ConnectedRun:
         """The connected run; with `states`, only in one of these."""

@@ -242,7 +242,11 @@ Event: TypeAlias = Message | Phase | Connected | Planned | FileChanged | Progres
 
 
 class Reporter(Protocol):
-    """Shows events. Called from one thread."""
+    """Shows events. Called from one thread.
+
+    An exception that it raises ends the run in order and is raised to the caller: so a scheduler can stop its
+    task.
+    """
 
     def handle(self, event: Event) -> None:
         """Show this event, or ignore it."""

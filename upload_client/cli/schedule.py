@@ -197,7 +197,7 @@ def check(*, file: Path) -> int:
     return 2 if n_wrong else 0
 
 
-# --- what is said ---
+# --- arguments and output ---
 
 
 def _moment(text: str, zone: tzinfo) -> datetime:

@@ -70,7 +70,7 @@ class DeliveryPhase(StrEnum):
         }
 
 
-# --- what lies there ---
+# --- objects as they were found ---
 
 
 @value
@@ -148,7 +148,7 @@ class Evidence:
     files: Callable[[], Iterator[FileState]] | None = field(default=None, hash=False)
 
 
-# --- all together ---
+# --- the status of a delivery ---
 
 
 @value

@@ -135,7 +135,7 @@ class FileLedger:
         self.n_invalid_this_run = 0
         """Files that a verdict of this run has made invalid."""
 
-    # --- looking ---
+    # --- reading ---
 
     def __len__(self) -> int:
         return len(self._states)
@@ -291,7 +291,7 @@ class FileLedger:
         """Every file is valid."""
         return self._states.count("valid") == len(self)
 
-    # --- the beginning of a run ---
+    # --- where a file starts ---
 
     def place(
         self,

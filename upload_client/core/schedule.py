@@ -217,7 +217,7 @@ def daylight_saving(
             yield DaylightSaving(change, forward, tuple(named), n, every, runs_at)
 
 
-# --- who may run it ---
+# --- the holder of a run ---
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,7 +167,7 @@ def agreed(held: State, seen: State) -> State:
     return held if held == seen else None
 
 
-# --- what a person types ---
+# --- answers that a person types ---
 
 
 class InvalidAnswer(ValueError):  # noqa: N818 - an answer that is none

@@ -197,7 +197,7 @@ class Run:
         """Enter the state that the event leads to."""
         self.state = next_client_state(self.state, event)
 
-    # --- telling ---
+    # --- messages ---
 
     def notify(self, event: Event) -> None:
         """Tell the reporter. That nobody can read it is no reason to stop a delivery."""

@@ -290,7 +290,7 @@ class Chooser:
             return None
         return "excluded", f"{verdict[1].where}: {verdict[1].text.strip()}"
 
-    # --- of paths that somebody has named ---
+    # --- paths of a list ---
 
     def leaves_out(self, path: str) -> bool:
         """Whether a path of a list is left out; it is counted then, and so is each folder, once."""

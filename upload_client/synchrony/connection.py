@@ -175,7 +175,7 @@ class SyncConnection(DataPlatformConnection):
         self._remote: Remote | None = None
         self._failed: list[Failure] = []
 
-    # --- what each platform says for itself ---
+    # --- implemented by each platform ---
 
     def _connect(self) -> Remote:
         raise NotImplementedError
@@ -188,7 +188,7 @@ class SyncConnection(DataPlatformConnection):
         """Use an address that the folder remembers."""
         raise NotImplementedError
 
-    # --- the seven ---
+    # --- the methods of DataPlatformConnection ---
 
     def intro_message(self) -> None:
         """See `DataPlatformConnection`."""
@@ -275,7 +275,7 @@ class SyncConnection(DataPlatformConnection):
         n = remote.forget()
         self._view.show(f"deleted {remote.where}/{BOOKS} ({counted(n, 'file')})")
 
-    # --- inside ---
+    # --- internals ---
 
     def _connected(self) -> Remote:
         if self._remote is None:

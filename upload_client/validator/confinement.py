@@ -353,7 +353,7 @@ def _refusal() -> Forbidden:
     return Forbidden(os.strerror(number))
 
 
-# --- what holds ---
+# --- attempts at what must not be possible ---
 
 
 def _read_parent() -> None:

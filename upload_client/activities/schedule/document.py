@@ -68,7 +68,7 @@ class InvalidSchedule(InvalidDocument):
     hint = "Correct the file: `upload-client docs schedule` says what may stand in it."
 
 
-# --- the words of the file ---
+# --- values in the file ---
 
 
 _LONGEST = 10 * 366 * 86_400.0  # seconds

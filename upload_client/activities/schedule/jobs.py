@@ -179,7 +179,7 @@ def _message_id(name: str, run: datetime, what: str, domain: str) -> str:
     return f"<{uuid5(NAMESPACE_URL, f'{name} {run.timestamp()} {what}')}@{domain}>"
 
 
-# --- what is done ---
+# --- the activity of a job ---
 
 
 def _activity_of(
@@ -323,7 +323,7 @@ def _profile(loaded: Loaded, name: str | None) -> str | Path | None:
     return name
 
 
-# --- before it is done ---
+# --- checks before the schedule runs ---
 
 
 def _password_commands(schedule: Schedule, job: Job) -> Iterator[Command]:

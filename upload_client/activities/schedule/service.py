@@ -175,7 +175,7 @@ class Service:
         self._seen = (clock.wall(), clock.monotonic())
         self._beat_at = self._look_at = clock.monotonic()
 
-    # --- its life ---
+    # --- start and stop ---
 
     def start(self) -> None:
         """Load the store: add new jobs, find missed times, and resume interrupted runs.
@@ -309,7 +309,7 @@ class Service:
             raise Interrupted
         return self.exit_code
 
-    # --- what is due ---
+    # --- jobs that are due ---
 
     def _take_up(self) -> None:
         """Have APScheduler know each job: one that it knows keeps the moment at which it is due."""
