@@ -23,7 +23,7 @@ from moto import mock_aws
 
 from upload_client.cli.app import main
 from upload_client.core.attestation import decode_envelope, decode_statement
-from upload_client.core.layout import Layout
+from upload_client.core.layout import Layout, segment_seq
 from upload_client.errors import UsageError
 from upload_client.receipts import signing as keys
 from upload_client.receipts.dating import date
@@ -499,7 +499,7 @@ def test_a_private_key_that_others_can_read_or_that_is_none_is_refused(key, tmp_
 
 
 def test_two_receipts_and_an_index_are_compared(receipt, source, tmp_path, capsys):
-    assert verified(capsys, receipt, "--against", receipt)[1].endswith(f"against {receipt}: the same files\n")
+    assert f"against {receipt}: the same files\n" in verified(capsys, receipt, "--against", receipt)[1]
     index = tmp_path / "list.csv"
     index.write_text("path,checksum,size\na.csv,,9\nb/c.json,,\nnew.csv,,1\n")
     code, said = verified(capsys, receipt, "--against", index)
@@ -546,6 +546,12 @@ def test_the_receipt_of_an_earlier_run_is_signed_and_a_later_one_names_all_runs(
     (head,) = re.findall(rb'"validators":\[(.*)\],"versions"', kept.split(b"\n", 1)[0])
     one, other = re.findall(rb'\{"epoch":.*?"expectations_sha256":null\}', head)
     where[0].put("staging/receipt/00000002.json", kept.replace(head, other))
+    with pytest.raises(NotSigned, match=r"the client's log names \w+ as that of what it has written"):
+        countersign(*where, opened, 2)
+    log, (last,) = where[2].client_log(), re.findall(rb'"client_log":\{"seq":(\d+)', kept)
+    for key_behind in where[0].ls(log):
+        if (segment_seq(log, key_behind) or 0) > int(last):
+            where[0].rm(key_behind)  # as if that run had been cut off before it could name the receipt
     with pytest.raises(NotSigned, match=r"does not name the validator .*, which has judged files of it"):
         countersign(*where, opened, 2)
     where[0].put("staging/receipt/00000002.json", kept.replace(head, other + b"," + one))

@@ -504,6 +504,7 @@ def test_a_client_after_whom_another_one_has_written_is_served_once_however_ofte
     server = running()
     left = 'upload_client_validators_left_total{outcome="superseded"} 1.0'
     until(lambda: left in server.metrics.text().decode())
+    until(lambda: server.looked_at is not None)  # the first look has ended, too
     for n in range(3):
         moment = f"2026-01-01T00:00:0{n}.000Z"
         control.put(layout.owned, json.dumps(HELD | {"refreshed_at": moment}).encode())
