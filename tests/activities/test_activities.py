@@ -250,8 +250,14 @@ def test_without_handlers_it_is_logged_and_a_link_is_not(caplog):
     [
         (lambda: RetryingActivity(5), "activity is 5: it is an Activity"),
         (lambda: RetryingActivity(Activity, tries=2), "activity is the class Activity: it is an Activity"),
-        (lambda: RetryingActivity(Activity(), tries="3"), "tries is '3': it is a whole number, 1 or more"),
-        (lambda: RetryingActivity(Activity(), delay="1"), "delay is '1': it is a number, 0 or more"),
+        (
+            lambda: RetryingActivity(Activity(), tries="3"),
+            "tries is of the type str: it is a whole number, 1 or more",
+        ),
+        (
+            lambda: RetryingActivity(Activity(), delay="1"),
+            "delay is of the type str: it is a number, 0 or more",
+        ),
         (lambda: RetryingActivity(Activity(), backoff=-1), "backoff is -1: it is a number, 0 or more"),
         (lambda: RetryingActivity(Activity(), exceptions=("x",)), "exceptions are no classes of exceptions"),
         (lambda: RetryingActivity(Activity(), hook=5), "hook is 5: it is a function"),

@@ -257,9 +257,9 @@ REPORTER = "it is a reporter, or a function that is called with each event"
     [
         ({"n_threads": 0}, "n_threads is 0: it is 1 or more"),
         ({"n_threads": 2.5}, "n_threads is 2.5: it is a whole number, 1 or more"),
-        ({"n_threads": "many"}, "n_threads is 'many': it is a whole number, 1 or more"),
+        ({"n_threads": "many"}, "n_threads is of the type str: it is a whole number, 1 or more"),
         ({"max_retries": -1}, "max_retries is -1: it is 0 or more"),
-        ({"max_retries": "2"}, "max_retries is '2': it is a whole number, 0 or more"),
+        ({"max_retries": "2"}, "max_retries is of the type str: it is a whole number, 0 or more"),
         ({"n_batches": 0}, "n_batches is 0: it is 1 or more"),
         ({"n_threads": True}, "n_threads is True: it is a whole number, 1 or more"),
         ({"settings": {"threads": 3}}, "the settings are of the type dict"),

@@ -5,15 +5,14 @@ python -m pytest tests/synchrony/test_swaps.py -m long
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import shutil
-import signal
 import time
 from collections.abc import Callable
 
 import pytest
+from killed import run_in_fork
 from synchrony.conftest import Person, books_agree, shared
 
 from upload_client import Bucket
@@ -71,35 +70,18 @@ class Trio:
 
     def sync(self, who: Person, seconds: float | None = None, **how: str) -> dict | None:
         """What a process of theirs did, and what it could not; None: it was killed after so many seconds."""
-        reading, writing = os.pipe()
-        began = time.monotonic()
-        if not (child := os.fork()):
-            said: dict[str, object] = {}
-            try:
-                skew, wall, wall_ns = self.clocks[who.name], time.time, time.time_ns
-                time.time = lambda: wall() + skew
-                time.time_ns = lambda: wall_ns() + int(skew * 1e9)
-                outcome = who.sync(**how)
-                failures = [(failure.path, str(failure.code)) for failure in outcome.failures]
-                said = {"code": int(outcome.exit_code), "done": len(outcome.done), "failures": failures}
-            except BaseException as error:  # noqa: BLE001 - the parent tells it
-                said = {"error": f"{type(error).__name__}: {error}"}
-            finally:
-                os.write(writing, json.dumps(said).encode())
-                os._exit(0)
-        os.close(writing)
-        while seconds is not None and not os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-            if time.monotonic() > began + seconds:
-                os.kill(child, signal.SIGKILL)
-                break
-            time.sleep(0.002)
-        with os.fdopen(reading, "rb") as answer:
-            found = answer.read()
-        if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL:
-            return None
-        self.seconds = max(time.monotonic() - began, 0.1)
-        outcome = json.loads(found)
-        assert "error" not in outcome, outcome
+
+        def work() -> dict:
+            skew, wall, wall_ns = self.clocks[who.name], time.time, time.time_ns
+            time.time = lambda: wall() + skew
+            time.time_ns = lambda: wall_ns() + int(skew * 1e9)
+            outcome = who.sync(**how)
+            failures = [(failure.path, str(failure.code)) for failure in outcome.failures]
+            return {"code": int(outcome.exit_code), "done": len(outcome.done), "failures": failures}
+
+        outcome, took = run_in_fork(work, seconds)
+        if outcome is not None:
+            self.seconds = max(took, 0.1)
         return outcome
 
     def check(self) -> None:

@@ -28,7 +28,7 @@ def whole(name: str, given: object, least: int) -> int:
     except TypeError:
         found = None
     if found is None:
-        raise UsageError(f"{name} is {given!r}: it is a whole number, {least} or more")
+        raise UsageError(f"{name} is {_shown(given)}: it is a whole number, {least} or more")
     if found < least:
         raise UsageError(f"{name} is {found}: it is {least} or more")
     return found
@@ -41,7 +41,7 @@ def number(name: str, given: object) -> float:
     except (TypeError, ValueError, OverflowError):
         found = math.nan
     if not 0 <= found < math.inf:
-        raise UsageError(f"{name} is {given!r}: it is a number, 0 or more")
+        raise UsageError(f"{name} is {_shown(given)}: it is a number, 0 or more")
     return found
 
 

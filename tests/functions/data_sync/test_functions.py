@@ -63,6 +63,19 @@ def test_one_request_by_itself_is_a_batch_of_one(world: World, where: str) -> No
     assert world.files("dst") == TREE
 
 
+def test_a_sync_that_is_prepared_of_a_folder_without_files_empties_no_destination(world: World) -> None:
+    (world.folder / "src").mkdir()
+    fill(world)
+    request = {"source_path": world.path("src/"), "destination_path": world.uri("run1/")}
+    (batch,) = ask("PrepareBatchDataSyncHandler", request)["requests"]
+    with pytest.raises(ValueError, match="has no files, and all 4 of"):
+        ask("BatchDataSyncHandler", batch)
+    assert len(world.bucket.ls("run1/")) == 4
+    (batch,) = ask("PrepareBatchDataSyncHandler", request | {"allow_empty_source": True})["requests"]
+    ask("BatchDataSyncHandler", batch)
+    assert not world.bucket.ls("run1/")
+
+
 def test_a_batch_goes_on_after_a_failure_only_if_it_may(world: World) -> None:
     fill(world)
     batch = [

@@ -5,14 +5,12 @@ python -m pytest tests/functions/data_sync/test_kills.py -m long
 
 from __future__ import annotations
 
-import json
 import os
 import random
-import signal
-import time
 from pathlib import Path
 
 import pytest
+from killed import run_in_fork
 
 from upload_client import Bucket
 from upload_client.core.own_files import LOCK, is_left_over
@@ -106,32 +104,14 @@ class Story:
 
     def sync(self, seconds: float | None = None) -> list[int] | None:
         """Files sent, moved and removed by a process; None: it was killed after so many seconds."""
-        reading, writing = os.pipe()
-        began = time.monotonic()
-        if not (child := os.fork()):
-            said = ["it ended before"]
-            try:
-                counts = run_sync(DataSyncRequest(**self.request), lambda _: None)
-                said = [counts.files_transferred, counts.moved, counts.removed]
-            except BaseException as error:  # noqa: BLE001 - the parent tells it
-                said = [f"{type(error).__name__}: {error}"]
-            finally:
-                os.write(writing, json.dumps(said).encode())
-                os._exit(0)
-        os.close(writing)
-        while seconds is not None and not os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-            if time.monotonic() > began + seconds:
-                os.kill(child, signal.SIGKILL)
-                break
-            time.sleep(0.002)
-        with os.fdopen(reading, "rb") as answer:
-            said = answer.read()
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        if status == -signal.SIGKILL:
-            return None
-        counts = json.loads(said)
-        assert len(counts) == 3, counts
-        self.seconds = max(time.monotonic() - began, 0.05)
+
+        def work() -> list[int]:
+            counts = run_sync(DataSyncRequest(**self.request), lambda _: None)
+            return [counts.files_transferred, counts.moved, counts.removed]
+
+        counts, took = run_in_fork(work, seconds)
+        if counts is not None:
+            self.seconds = max(took, 0.05)
         return counts
 
     def check(self) -> None:
