@@ -44,7 +44,6 @@ preloaded.read_botocore_once()
 REGION = "us-east-1"
 
 settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
-settings.register_profile("few", deadline=None, max_examples=5)  # for a quick look
 settings.load_profile("untimed")
 
 
